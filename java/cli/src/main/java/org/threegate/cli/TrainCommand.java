@@ -12,6 +12,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import org.threegate.kernel.Context;
 import org.threegate.report.Account;
 import org.threegate.rl.event.TrainingObserver;
@@ -51,6 +53,11 @@ import picocli.CommandLine.Spec;
       "  threegate train run.yaml --resume"
     })
 final class TrainCommand implements Callable<Integer> {
+  /**
+   * The HTTP client in that of MLflow, which logs each attempt. The logger has to stay reachable.
+   */
+  private static final Logger CLIENT = Logger.getLogger("org.mlflow_project.apachehttp");
+
   @Spec private CommandSpec spec;
 
   @Input
@@ -114,6 +121,7 @@ final class TrainCommand implements Callable<Integer> {
           output
               + ": already holds a run; continue it with --resume, or choose another output_dir");
     }
+    CLIENT.setLevel(Level.OFF);
     int threads = settings.model().threads();
     Threads.use(threads > 0 ? threads : Runtime.getRuntime().availableProcessors());
     ModelPlace.use("device", settings.model().device());
@@ -166,6 +174,11 @@ final class TrainCommand implements Callable<Integer> {
               "step %d: the run ends early; the evaluation after step %d was the best one%n",
               step,
               best));
+    }
+
+    @Override
+    public void unreported(String message) {
+      spec.commandLine().getErr().println("threegate: " + message);
     }
 
     @Override

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -39,6 +40,35 @@ class StudyCommandTest {
         (ObjectNode) new ObjectMapper().readTree(study.resolve("study.json").toFile());
     json.remove(List.of("elapsedSeconds", "command"));
     return json;
+  }
+
+  /** Copies a study as it is after a number of its runs. */
+  private static void begun(Path whole, Path part, int runs) throws IOException {
+    List<Path> files;
+    try (Stream<Path> all = Files.walk(whole)) {
+      files = all.filter(Files::isRegularFile).toList();
+    }
+    List<String> lines = Files.readAllLines(whole.resolve("journal"));
+    List<String> kept = lines.subList(0, 1 + runs);
+    for (Path file : files) {
+      Path name = whole.relativize(file);
+      boolean isOfLater =
+          name.startsWith("runs")
+              && kept.stream().noneMatch(line -> isOf(line, name.getName(1).toString()));
+      if (!isOfLater && !name.toString().startsWith("study.")) {
+        Files.createDirectories(part.resolve(name).getParent());
+        Files.copy(file, part.resolve(name));
+      }
+    }
+    Files.write(part.resolve("journal"), kept);
+  }
+
+  /** Returns whether a line of a journal is that of a run. */
+  private static boolean isOf(String line, String run) {
+    int dash = run.lastIndexOf('-');
+    return line.contains("\"variation\":\"\"")
+        && line.contains("\"arm\":\"" + run.substring(0, dash) + "\"")
+        && line.contains("\"seed\":" + run.substring(dash + 1) + ",");
   }
 
   /** A study that is interrupted and resumed gives the same results as one that is not. */
@@ -96,6 +126,7 @@ class StudyCommandTest {
     assertThat(page.canvases()).isEqualTo(json.path("claims").size() + 6);
     assertThat(page.dom()).contains("stays closer to the base");
     Path part = directory.resolve("part");
+    begun(whole, part, 7);
     List<String> seen = new ArrayList<>();
     try (Context context = Context.open();
         Control control = Control.open(context)) {
@@ -107,16 +138,16 @@ class StudyCommandTest {
                       control,
                       part,
                       options,
-                      false,
+                      true,
                       (what, done, total) -> {
                         seen.add(what);
-                        if (what.startsWith("RLVR, seed 2")) {
+                        if (what.startsWith("RLVR, rotated base")) {
                           control.cancel();
                         }
                       }))
           .isInstanceOf(CancelledException.class);
     }
-    assertThat(seen).contains("RLVR, seed 1: geometry");
+    assertThat(seen).contains("Rejection sampling, seed 2: geometry");
     run("study", "--quick", "--steps", 3, "--out", part, "--resume")
         .assertRefused("with other options");
     // Journal entries that belong to no run of this study are ignored.
@@ -133,7 +164,8 @@ class StudyCommandTest {
     assertThat(run("study", "--quick", "--steps", STEPS, "--out", part, "--resume").code())
         .isZero();
     assertThat(json(part)).isEqualTo(json);
-    for (String model : List.of("rlvr-1", "rlvr-2", "sft-1", "sgd-rlvr-2", "other-base-rlvr-2")) {
+    for (String model :
+        List.of("rejection-2", "rlvr-rotated-2", "sgd-rlvr-2", "other-base-rlvr-2")) {
       String file = "runs/" + model + "/model.safetensors";
       assertThat(Files.mismatch(part.resolve(file), whole.resolve(file))).isEqualTo(-1);
     }

@@ -8,6 +8,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -28,6 +30,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.rl.run.TrainingConfigs;
+import org.threegate.rl.run.TrainingRun;
 import org.threegate.testing.Glossary;
 import org.threegate.testing.NativeLeaks;
 
@@ -194,6 +197,36 @@ class TrainingCommandsTest {
                 "\"prompt\": (\"\\\\w+\")",
                 "\"messages\": [{\"role\": \"user\", \"content\": $1}]"));
     assertThat(results(chats, "stu", "chats")).isEqualTo(wanted);
+  }
+
+  /** The same command can be given again: a run has not begun. */
+  @Test
+  void whatCannotBeReachedIsNamedBeforeTheRunBegins() throws IOException {
+    String port;
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      port = String.valueOf(socket.getLocalPort());
+      for (int i = 0; i < 2; i++) {
+        refused(run("train", config, "--set", "page_port=" + port), port);
+      }
+    }
+    String server = "http://127.0.0.1:" + port;
+    for (int i = 0; i < 2; i++) {
+      refused(
+          run(
+              "train",
+              config,
+              "--set",
+              "report_to=mlflow",
+              "--set",
+              "mlflow_tracking_uri=" + server),
+          "MLflow: " + server,
+          "refused");
+    }
+    assertThat(TrainingRun.exists(out)).isFalse();
+    refused(run("train", config, "--set", "report_to=mlflow"), "mlflow_tracking_uri");
+    refused(
+        run("train", config, "--set", "mlflow_tracking_uri=mlruns"),
+        "mlflow_tracking_uri: mlruns is not the address of an MLflow server");
   }
 
   @Test

@@ -109,6 +109,7 @@ record ConfigKey(String name, Key description, List<RecordComponent> path) {
       case "boolean" -> "true or false";
       case "Path" -> "a path";
       case "Map" -> "a mapping";
+      case "URI" -> "an address";
       case "LocalDate" -> "a day, such as 2026-01-31";
       default -> "a text";
     };

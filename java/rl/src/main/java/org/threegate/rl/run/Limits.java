@@ -1,6 +1,9 @@
 package org.threegate.rl.run;
 
+import java.net.URI;
+import java.util.Map;
 import org.threegate.checkpoint.NamePattern;
+import org.threegate.rl.observe.MlflowTarget;
 import org.threegate.rl.verifier.RewardSource;
 import org.threegate.run.InvalidInputException;
 
@@ -69,6 +72,15 @@ final class Limits {
   static RewardSource reward(String key, String text) {
     try {
       return RewardSource.of(text);
+    } catch (IllegalArgumentException e) {
+      throw new Exceeded(key, key + ": " + e.getMessage());
+    }
+  }
+
+  /** Requires the address of an MLflow server. */
+  static void server(String key, URI address) {
+    try {
+      new MlflowTarget(address, "", "", Map.of());
     } catch (IllegalArgumentException e) {
       throw new Exceeded(key, key + ": " + e.getMessage());
     }

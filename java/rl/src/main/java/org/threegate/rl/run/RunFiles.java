@@ -64,6 +64,16 @@ final class RunFiles {
     return directory.resolve("tensorboard");
   }
 
+  /** Returns the file with the identifier of the MLflow run. */
+  Path mlflow() {
+    return directory.resolve("mlflow.json");
+  }
+
+  /** Returns the name of the run. */
+  String name() {
+    return directory.toAbsolutePath().normalize().getFileName().toString();
+  }
+
   Path versions() {
     return directory.resolve("versions");
   }

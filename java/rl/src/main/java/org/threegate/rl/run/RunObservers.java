@@ -2,11 +2,13 @@ package org.threegate.rl.run;
 
 import java.io.IOException;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.checkpoint.NamePattern;
@@ -19,6 +21,8 @@ import org.threegate.rl.observe.DivergenceObserver;
 import org.threegate.rl.observe.GeometryObserver;
 import org.threegate.rl.observe.JsonLines;
 import org.threegate.rl.observe.LivePage;
+import org.threegate.rl.observe.MlflowObserver;
+import org.threegate.rl.observe.MlflowTarget;
 import org.threegate.rl.observe.PatchObserver;
 import org.threegate.rl.observe.TensorBoard;
 import org.threegate.rl.task.Problem;
@@ -29,6 +33,7 @@ import org.threegate.run.InvalidInputException;
  * after each step and send the results to the sinks.
  */
 final class RunObservers implements AutoCloseable {
+  private static final String MLFLOW_VARIABLE = "MLFLOW_TRACKING_URI";
   private static final long DIVERGENCE_SEED = -2; // added to the seed of the run
 
   private final Context context;
@@ -42,29 +47,44 @@ final class RunObservers implements AutoCloseable {
   private final List<TrainingObserver> written = new ArrayList<>();
   private final List<TrainingObserver> others = new ArrayList<>();
   private Optional<URI> page = Optional.empty();
+  private Optional<MlflowObserver> mlflow = Optional.empty();
+
+  /**
+   * What the caller of a run gives.
+   *
+   * @param sinks additional sinks
+   * @param trouble receives a sentence when a service does not take metrics
+   */
+  record Outside(List<TrainingObserver> sinks, Consumer<String> trouble) {}
 
   /**
    * Opens the sinks.
    *
    * @param from the step that the run resumes from. Later lines of an interrupted run are dropped
-   * @param added sinks of the caller
+   * @param outside what the caller gives
    */
-  RunObservers(
-      Context context,
-      TrainingSession session,
-      RunFiles files,
-      long from,
-      List<TrainingObserver> added)
+  RunObservers(Context context, TrainingSession session, RunFiles files, long from, Outside outside)
       throws IOException {
     this.context = context;
     this.session = session;
     this.options = session.config().observation();
     this.files = files;
     this.from = from;
-    this.lines = opened.add(JsonLines.open(files.metrics(), from));
+    TrainingConfig.Logging logging = options.logging();
     try {
+      // What can be refused opens before the first file, whose presence marks a run.
+      if (logging.pagePort() >= 0) {
+        LivePage live = opened.add(LivePage.open(logging.pagePort(), session.trainer().steps()));
+        others.add(live);
+        page = Optional.of(live.address());
+      }
+      if (logging.reportTo().contains(TrainingConfig.Report.MLFLOW)) {
+        MlflowObserver observer = opened.add(mlflow(logging, outside.trouble()));
+        mlflow = Optional.of(observer);
+        others.add(observer);
+      }
+      this.lines = opened.add(JsonLines.open(files.metrics(), from));
       this.timings = opened.add(JsonLines.open(files.timings(), from));
-      TrainingConfig.Logging logging = options.logging();
       written.add(lines);
       if (logging.logCompletions()) {
         written.add(
@@ -73,16 +93,52 @@ final class RunObservers implements AutoCloseable {
       if (logging.reportTo().contains(TrainingConfig.Report.TENSORBOARD)) {
         others.add(opened.add(TensorBoard.open(files.tensorBoard(), from, Clock.systemUTC())));
       }
-      if (logging.pagePort() >= 0) {
-        LivePage live = opened.add(LivePage.open(logging.pagePort(), session.trainer().steps()));
-        others.add(live);
-        page = Optional.of(live.address());
-      }
-      others.addAll(added);
+      others.addAll(outside.sinks());
     } catch (IOException | RuntimeException e) {
       opened.close();
       throw e;
     }
+  }
+
+  private MlflowObserver mlflow(TrainingConfig.Logging logging, Consumer<String> trouble)
+      throws IOException {
+    MlflowTarget target =
+        new MlflowTarget(
+            logging.mlflowTrackingUri().orElseGet(RunObservers::server),
+            logging.mlflowExperimentName(),
+            files.name(),
+            TrainingConfigs.values(session.config()));
+    try {
+      return MlflowObserver.open(
+          target,
+          files.mlflow(),
+          List.of(files.metrics(), files.timings(), files.patchMetrics()),
+          from,
+          trouble);
+    } catch (NoClassDefFoundError e) {
+      throw new InvalidInputException(
+          "report_to: mlflow needs org.mlflow:mlflow-client on the class path", e);
+    }
+  }
+
+  private static URI server() {
+    String variable = System.getenv().getOrDefault(MLFLOW_VARIABLE, "");
+    if (variable.isBlank()) {
+      throw new InvalidInputException(
+          "report_to: mlflow needs mlflow_tracking_uri, or the variable " + MLFLOW_VARIABLE);
+    }
+    try {
+      URI server = new URI(variable);
+      Limits.server(MLFLOW_VARIABLE, server);
+      return server;
+    } catch (URISyntaxException | IllegalArgumentException e) {
+      throw new InvalidInputException(MLFLOW_VARIABLE + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Marks the run as finished where it is reported. */
+  void finish() {
+    mlflow.ifPresent(MlflowObserver::finish);
   }
 
   /** Returns the address of the page, if there is one. */

@@ -1,5 +1,6 @@
 package org.threegate.rl.run;
 
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.LocalDate;
 import java.util.ArrayList;
@@ -67,7 +68,9 @@ public record TrainingConfig(
   /** Services that metrics are reported to. */
   public enum Report {
     /** Event files of TensorBoard. */
-    TENSORBOARD
+    TENSORBOARD,
+    /** A tracking server of MLflow. */
+    MLFLOW
   }
 
   /** Optimizers. */
@@ -1135,7 +1138,11 @@ public record TrainingConfig(
    * The outputs of metrics. {@code metrics.jsonl} always has all of them.
    *
    * @param loggingSteps steps between two lines on the console. 0: none
-   * @param reportTo services that metrics are also reported to
+   * @param reportTo services that metrics are also reported to: tensorboard, mlflow
+   * @param mlflowTrackingUri address of an MLflow server. Without it, that in the environment
+   *     variable MLFLOW_TRACKING_URI
+   * @param mlflowExperimentName experiment of MLflow that the run is in. Its run has the name of
+   *     output_dir
    * @param logCompletions whether {@code completions.jsonl} gets the completions of every {@code
    *     logging_steps}-th step with their rewards
    * @param numCompletionsToPrint number of completions of such a step that are printed. 0: none
@@ -1150,9 +1157,23 @@ public record TrainingConfig(
           int loggingSteps,
       @Key(
               standard = "[tensorboard]",
-              meaning = "Services that metrics are also reported to.",
+              meaning = "Services that metrics are also reported to: tensorboard, mlflow.",
               mayChange = true)
           List<Report> reportTo,
+      @Key(
+              meaning =
+                  "Address of an MLflow server. Without it, that in the environment variable"
+                      + " `MLFLOW_TRACKING_URI`.",
+              trl = "the variable",
+              mayChange = true)
+          Optional<URI> mlflowTrackingUri,
+      @Key(
+              standard = "threegate",
+              meaning =
+                  "Experiment of MLflow that the run is in. Its run has the name of `output_dir`.",
+              trl = "the variable `MLFLOW_EXPERIMENT_NAME`",
+              mayChange = true)
+          String mlflowExperimentName,
       @Key(
               standard = "false",
               meaning =
@@ -1180,6 +1201,8 @@ public record TrainingConfig(
     public Logging {
       reportTo = List.copyOf(reportTo);
       Limits.least("logging_steps", loggingSteps, 0);
+      mlflowTrackingUri.ifPresent(uri -> Limits.server("mlflow_tracking_uri", uri));
+      Limits.require(!mlflowExperimentName.isBlank(), "mlflow_experiment_name", "empty", "a name");
       Limits.least("num_completions_to_print", numCompletionsToPrint, 0);
       Limits.within("page_port", pagePort, -1, 65535);
     }

@@ -260,6 +260,20 @@ public final class TrainingConfigs {
   }
 
   /**
+   * {@return the values of all keys as YAML, by key}
+   *
+   * @param config the configuration
+   */
+  public static Map<String, String> values(TrainingConfig config) {
+    Map<String, String> values = new LinkedHashMap<>();
+    for (ConfigKey key : KEYS) {
+      JsonNode value = ConfigYaml.node(key.value(config));
+      values.put(key.name(), value.isValueNode() ? value.asText() : value.toString());
+    }
+    return values;
+  }
+
+  /**
    * {@return the values that have to be the same when a run is resumed, a line for each key} Paths
    * are no part of it: the contents of their files count.
    *

@@ -86,6 +86,13 @@ public final class TrainingRun implements AutoCloseable {
      * @param best the number of steps before the best evaluation
      */
     default void stopped(long step, long best) {}
+
+    /**
+     * Called when a service does not take metrics. The run goes on. Another thread may call it.
+     *
+     * @param message what happened, in one line
+     */
+    default void unreported(String message) {}
   }
 
   private TrainingRun(
@@ -187,7 +194,9 @@ public final class TrainingRun implements AutoCloseable {
               + " steps");
     }
     Evaluations evaluations = Evaluations.read(config.run().evaluation(), files.metrics(), from);
-    try (RunObservers observers = new RunObservers(context, session, files, from, sinks)) {
+    try (RunObservers observers =
+        new RunObservers(
+            context, session, files, from, new RunObservers.Outside(sinks, listener::unreported))) {
       observers.page().ifPresent(listener::serves);
       if (!session.unmasked().isEmpty()) {
         listener.unmasked(session.unmasked());
@@ -215,6 +224,7 @@ public final class TrainingRun implements AutoCloseable {
       if (evaluations.isStopped()) {
         listener.stopped(session.trainer().step(), evaluations.bestStep());
       }
+      observers.finish();
     }
     if (config.run().evaluation().loadBestModelAtEnd()) {
       loadBest(evaluations.bestStep(), identity);

@@ -161,7 +161,7 @@ record Arm(Way way, int number, long seed) {
     Way reinforced = reinforced(REINFORCED, "RLVR", "DAPO on addition", steps, Setting.PLAIN);
     seeds.add(most, reinforced);
     seeds.add(
-        FEW_SEEDS,
+        most,
         supervised(
             "sft",
             "SFT, usual rate",
