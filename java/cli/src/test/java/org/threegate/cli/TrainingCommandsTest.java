@@ -206,7 +206,10 @@ class TrainingCommandsTest {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       port = String.valueOf(socket.getLocalPort());
       for (int i = 0; i < 2; i++) {
-        refused(run("train", config, "--set", "page_port=" + port), port);
+        refused(
+            run("train", config, "--set", "page_port=" + port),
+            "page_port " + port,
+            "0 for a free");
       }
     }
     String server = "http://127.0.0.1:" + port;

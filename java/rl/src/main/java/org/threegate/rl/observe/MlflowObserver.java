@@ -9,7 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -51,7 +50,6 @@ public final class MlflowObserver implements TrainingObserver, AutoCloseable {
   private static final int LARGEST = 1 << 12; // bytes of the file with the identifier
   private static final int LONGEST = 1 << 24; // bytes of a line
   private static final Pattern IDENTIFIER = Pattern.compile("[A-Za-z0-9_-]{1,64}");
-  private static final Pattern FORBIDDEN = Pattern.compile("[^A-Za-z0-9_\\-. /]");
 
   private final MlflowSender sender;
   private final Clock clock;
@@ -61,18 +59,6 @@ public final class MlflowObserver implements TrainingObserver, AutoCloseable {
     this.sender = sender;
     this.clock = clock;
     this.last = last;
-  }
-
-  /**
-   * How long to wait for the server.
-   *
-   * @param first for each answer before training begins
-   * @param last for the last metrics, when the observer is closed
-   * @param retry between two attempts; it doubles with each of them up to 64 times
-   */
-  record Patience(Duration first, Duration last, Duration retry) {
-    static final Patience DEFAULT =
-        new Patience(Duration.ofSeconds(30), Duration.ofSeconds(30), Duration.ofSeconds(1));
   }
 
   /**
@@ -93,7 +79,7 @@ public final class MlflowObserver implements TrainingObserver, AutoCloseable {
   public static MlflowObserver open(
       MlflowTarget target, Path identity, List<Path> lines, long step, Consumer<String> trouble)
       throws IOException {
-    return open(target, identity, lines, step, trouble, Patience.DEFAULT);
+    return open(target, identity, lines, step, trouble, MlflowPatience.DEFAULT);
   }
 
   static MlflowObserver open(
@@ -102,7 +88,7 @@ public final class MlflowObserver implements TrainingObserver, AutoCloseable {
       List<Path> lines,
       long step,
       Consumer<String> trouble,
-      Patience patience)
+      MlflowPatience patience)
       throws IOException {
     Optional<String> known =
         step > 0 && Files.exists(identity) ? Optional.of(identifier(identity)) : Optional.empty();
@@ -193,7 +179,7 @@ public final class MlflowObserver implements TrainingObserver, AutoCloseable {
     List<Metric> values = new ArrayList<>();
     metrics.forEach(
         (name, value) -> {
-          String key = key(name);
+          String key = MlflowSender.key(name);
           if (last.getOrDefault(key, -1L) < step) {
             values.add(
                 Metric.newBuilder()
@@ -205,11 +191,6 @@ public final class MlflowObserver implements TrainingObserver, AutoCloseable {
           }
         });
     sender.send(values);
-  }
-
-  /** Returns a name with the characters that MLflow allows. */
-  static String key(String name) {
-    return FORBIDDEN.matcher(name.replace("@", "_at_")).replaceAll("_");
   }
 
   @Override

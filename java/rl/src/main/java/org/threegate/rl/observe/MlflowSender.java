@@ -13,6 +13,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import org.mlflow.api.proto.Service.CreateRun;
 import org.mlflow.api.proto.Service.Experiment;
 import org.mlflow.api.proto.Service.Metric;
@@ -31,6 +32,7 @@ import org.threegate.run.PrintableText;
  */
 final class MlflowSender {
   private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final Pattern FORBIDDEN = Pattern.compile("[^A-Za-z0-9_\\-. /]");
   private static final int MOST_METRICS = 1000; // of a request, a limit of the server
   private static final int MOST_PARAMETERS = 100; // likewise
   private static final int LONGEST_VALUE = 500; // characters of a parameter
@@ -42,7 +44,7 @@ final class MlflowSender {
   private static final List<Integer> LATER = List.of(408, 429); // of these, try again
 
   private final MlflowTarget target;
-  private final MlflowObserver.Patience patience;
+  private final MlflowPatience patience;
   private final Consumer<String> trouble;
   private final MlflowClient client;
   private final CompletableFuture<Begun> begun = new CompletableFuture<>();
@@ -74,7 +76,7 @@ final class MlflowSender {
   MlflowSender(
       MlflowTarget target,
       Optional<String> known,
-      MlflowObserver.Patience patience,
+      MlflowPatience patience,
       Consumer<String> trouble) {
     this.target = target;
     this.patience = patience;
@@ -192,7 +194,7 @@ final class MlflowSender {
             (name, value) ->
                 parameters.add(
                     Param.newBuilder()
-                        .setKey(MlflowObserver.key(name))
+                        .setKey(key(name))
                         .setValue(value.substring(0, Math.min(value.length(), LONGEST_VALUE)))
                         .build()));
     for (int i = 0; i < parameters.size(); i += MOST_PARAMETERS) {
@@ -203,6 +205,11 @@ final class MlflowSender {
           List.of());
     }
     return new Begun(run, Map.of());
+  }
+
+  /** Returns a name with the characters that MLflow allows. */
+  static String key(String name) {
+    return FORBIDDEN.matcher(name.replace("@", "_at_")).replaceAll("_");
   }
 
   private static RunTag tag(String key, String value) {

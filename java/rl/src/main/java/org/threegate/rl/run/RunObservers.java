@@ -1,6 +1,7 @@
 package org.threegate.rl.run;
 
 import java.io.IOException;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.time.Clock;
@@ -74,7 +75,7 @@ final class RunObservers implements AutoCloseable {
     try {
       // What can be refused opens before the first file, whose presence marks a run.
       if (logging.pagePort() >= 0) {
-        LivePage live = opened.add(LivePage.open(logging.pagePort(), session.trainer().steps()));
+        LivePage live = opened.add(page(logging.pagePort()));
         others.add(live);
         page = Optional.of(live.address());
       }
@@ -97,6 +98,20 @@ final class RunObservers implements AutoCloseable {
     } catch (IOException | RuntimeException e) {
       opened.close();
       throw e;
+    }
+  }
+
+  private LivePage page(int port) throws IOException {
+    try {
+      return LivePage.open(port, session.trainer().steps());
+    } catch (SocketException e) {
+      throw new InvalidInputException(
+          "page_port "
+              + port
+              + " cannot be opened: "
+              + e.getMessage()
+              + "; choose another one, or 0 for a free one",
+          e);
     }
   }
 

@@ -32,9 +32,8 @@ import org.threegate.run.InvalidInputException;
 @Timeout(60)
 class MlflowObserverTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();
-  private static final MlflowObserver.Patience PATIENCE =
-      new MlflowObserver.Patience(
-          Duration.ofSeconds(20), Duration.ofSeconds(20), Duration.ofMillis(10));
+  private static final MlflowPatience PATIENCE =
+      new MlflowPatience(Duration.ofSeconds(20), Duration.ofSeconds(20), Duration.ofMillis(10));
 
   @TempDir Path directory;
 
@@ -289,7 +288,7 @@ class MlflowObserverTest {
     assertThat(tracking.parameters("run1").get("long")).hasSize(500);
     assertThat(tracking.status("run1")).isEqualTo("FINISHED");
     assertThat(troubles).isEmpty();
-    assertThat(MlflowObserver.key("a:b@2 c/d-e.f_g\n\u00e9")).isEqualTo("a_b_at_2 c/d-e.f_g__");
+    assertThat(MlflowSender.key("a:b@2 c/d-e.f_g\n\u00e9")).isEqualTo("a_b_at_2 c/d-e.f_g__");
   }
 
   /** The run was killed after step 3, and resumes from step 2. The server missed step 2. */
@@ -368,9 +367,8 @@ class MlflowObserverTest {
 
   @Test
   void aSilentServerHoldsNobodyUp() throws IOException {
-    MlflowObserver.Patience little =
-        new MlflowObserver.Patience(
-            Duration.ofSeconds(20), Duration.ofMillis(300), Duration.ofMillis(10));
+    MlflowPatience little =
+        new MlflowPatience(Duration.ofSeconds(20), Duration.ofMillis(300), Duration.ofMillis(10));
     MlflowObserver observer =
         MlflowObserver.open(target(), identity(), List.of(), 0, troubles::add, little);
     tracking.isSilent(true);
@@ -378,9 +376,8 @@ class MlflowObserverTest {
     observer.close();
     assertThat(troubles).hasSize(1).first().asString().contains("did not get all metrics");
 
-    MlflowObserver.Patience none =
-        new MlflowObserver.Patience(
-            Duration.ofMillis(300), Duration.ofMillis(300), Duration.ofMillis(10));
+    MlflowPatience none =
+        new MlflowPatience(Duration.ofMillis(300), Duration.ofMillis(300), Duration.ofMillis(10));
     assertThatThrownBy(
             () -> MlflowObserver.open(target(), identity(), List.of(), 0, troubles::add, none))
         .isInstanceOf(InvalidInputException.class)
