@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -16,8 +17,13 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.analysis.study.StudyClaims;
+import org.threegate.analysis.study.StudyResult;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.report.ComparisonReport;
+import org.threegate.report.StudyDirectory;
+import org.threegate.report.StudyReport;
 import org.threegate.rl.study.Study;
 import org.threegate.rl.study.StudyOptions;
 import org.threegate.run.CancelledException;
@@ -28,6 +34,7 @@ import org.threegate.testing.NativeLeaks;
 @ExtendWith(NativeLeaks.class)
 class StudyCommandTest {
   private static final long STEPS = 2;
+  private static final StudyOptions OPTIONS = new StudyOptions(true, STEPS, 0);
 
   @TempDir Path directory;
 
@@ -38,50 +45,104 @@ class StudyCommandTest {
   private static JsonNode json(Path study) throws IOException {
     ObjectNode json =
         (ObjectNode) new ObjectMapper().readTree(study.resolve("study.json").toFile());
-    json.remove(List.of("elapsedSeconds", "command"));
+    json.remove(List.of("elapsedSeconds", "command", "threegate", "backend"));
     return json;
   }
 
-  /** Copies a study as it is after a number of its runs. */
-  private static void begun(Path whole, Path part, int runs) throws IOException {
-    List<Path> files;
-    try (Stream<Path> all = Files.walk(whole)) {
-      files = all.filter(Files::isRegularFile).toList();
-    }
-    List<String> lines = Files.readAllLines(whole.resolve("journal"));
-    List<String> kept = lines.subList(0, 1 + runs);
-    for (Path file : files) {
-      Path name = whole.relativize(file);
-      boolean isOfLater =
-          name.startsWith("runs")
-              && kept.stream().noneMatch(line -> isOf(line, name.getName(1).toString()));
-      if (!isOfLater && !name.toString().startsWith("study.")) {
-        Files.createDirectories(part.resolve(name).getParent());
-        Files.copy(file, part.resolve(name));
+  /** Copies a study while it goes on, as it is after a machine has failed. */
+  private static void copy(Path study, Path to) {
+    try (Stream<Path> all = Files.walk(study)) {
+      for (Path file : all.filter(Files::isRegularFile).toList()) {
+        Path copy = to.resolve(study.relativize(file));
+        Files.createDirectories(copy.getParent());
+        Files.copy(file, copy);
       }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
-    Files.write(part.resolve("journal"), kept);
   }
 
-  /** Returns whether a line of a journal is that of a run. */
-  private static boolean isOf(String line, String run) {
-    int dash = run.lastIndexOf('-');
-    return line.contains("\"variation\":\"\"")
-        && line.contains("\"arm\":\"" + run.substring(0, dash) + "\"")
-        && line.contains("\"seed\":" + run.substring(dash + 1) + ",");
+  /** A study that is not interrupted. Another directory gets its state before a run. */
+  private static JsonNode whole(Path whole, Path part, String before) throws IOException {
+    try (Context context = Context.open();
+        Control control = Control.open(context)) {
+      StudyResult result =
+          Study.run(
+              context,
+              control,
+              whole,
+              OPTIONS,
+              false,
+              (what, done, total) -> {
+                if (what.startsWith(before) && !Files.exists(part)) {
+                  copy(whole, part);
+                }
+              });
+      ComparisonReport.Backend backend =
+          new ComparisonReport.Backend("cpu", context.bindingName(), context.threads(), "", "");
+      StudyDirectory.write(
+          new StudyReport("", List.of(), backend, result, StudyClaims.judge(result), 1), whole);
+    }
+    return json(whole);
   }
 
-  /** A study that is interrupted and resumed gives the same results as one that is not. */
+  private static void interrupt(Path study, String before) {
+    List<String> seen = new ArrayList<>();
+    try (Context context = Context.open();
+        Control control = Control.open(context)) {
+      assertThatThrownBy(
+              () ->
+                  Study.run(
+                      context,
+                      control,
+                      study,
+                      OPTIONS,
+                      true,
+                      (what, done, total) -> {
+                        seen.add(what);
+                        if (what.startsWith(before)) {
+                          control.cancel();
+                        }
+                      }))
+          .isInstanceOf(CancelledException.class);
+    }
+    assertThat(seen)
+        .contains("RLVR, rotated base, seed 2: geometry")
+        .noneMatch(what -> what.startsWith("Rejection sampling"));
+  }
+
+  /** A study that fails, is resumed, interrupted and resumed gives the results of another one. */
   @Test
   void aStudyIsRunInterruptedAndGoneOnWith() throws Exception {
     Path whole = directory.resolve("whole");
-    CommandRun run = run("study", "--quick", "--steps", STEPS, "--out", whole);
+    Path part = directory.resolve("part");
+    JsonNode json = whole(whole, part, "RLVR, rotated base");
+    interrupt(part, "RLVR, SGD");
+    run("study", "--quick", "--steps", 3, "--out", part, "--resume")
+        .assertRefused("with other options");
+    // Journal entries that belong to no run of this study are ignored.
+    Path journal = part.resolve("journal");
+    String line = Files.readAllLines(journal).get(1);
+    for (String forged :
+        List.of(
+            line.replaceFirst("\"arm\":\"[^\"]+\"", "\"arm\":\"sft\"")
+                .replaceAll("\"shares\":\\[[^\\]]*\\]", "\"shares\":[1.0]"),
+            line.replaceFirst("\"arm\":\"[^\"]+\"", "\"arm\":\"no such arm\""))) {
+      assertThat(forged).isNotEqualTo(line);
+      Files.writeString(journal, forged + "\n", StandardOpenOption.APPEND);
+    }
+    CommandRun run = run("study", "--quick", "--steps", STEPS, "--out", part, "--resume");
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
     assertThat(run.out())
         .contains(
-            "RLVR (2)", "Claims. Each is compared with", "report: " + whole.resolve("study.html"));
-    JsonNode json = json(whole);
+            "RLVR (2)", "Claims. Each is compared with", "report: " + part.resolve("study.html"));
+    assertThat(json(part)).isEqualTo(json);
+    for (String model :
+        List.of("rejection-2", "rlvr-rotated-2", "sgd-rlvr-2", "other-base-rlvr-2")) {
+      String file = "runs/" + model + "/model.safetensors";
+      assertThat(Files.mismatch(part.resolve(file), whole.resolve(file))).isEqualTo(-1);
+    }
     assertThat(json.path("runs")).hasSize(13);
     assertThat(json.path("variations").findValuesAsText("id"))
         .containsExactly("sgd", "muon", "subtraction", "other-base");
@@ -120,55 +181,11 @@ class StudyCommandTest {
       }
       assertThat(claim.path("limits").asText()).contains(STEPS + " steps").contains("quick study");
     }
-    assertThat(Files.readString(whole.resolve("study.html"))).doesNotContain("/*DATA*/");
-    Browser.Page page = Browser.open(whole.resolve("study.html").toUri(), directory);
+    assertThat(Files.readString(part.resolve("study.html"))).doesNotContain("/*DATA*/");
+    Browser.Page page = Browser.open(part.resolve("study.html").toUri(), directory);
     assertThat(page.errors()).isEmpty();
     assertThat(page.canvases()).isEqualTo(json.path("claims").size() + 6);
     assertThat(page.dom()).contains("stays closer to the base");
-    Path part = directory.resolve("part");
-    begun(whole, part, 7);
-    List<String> seen = new ArrayList<>();
-    try (Context context = Context.open();
-        Control control = Control.open(context)) {
-      StudyOptions options = new StudyOptions(true, STEPS, 0);
-      assertThatThrownBy(
-              () ->
-                  Study.run(
-                      context,
-                      control,
-                      part,
-                      options,
-                      true,
-                      (what, done, total) -> {
-                        seen.add(what);
-                        if (what.startsWith("RLVR, rotated base")) {
-                          control.cancel();
-                        }
-                      }))
-          .isInstanceOf(CancelledException.class);
-    }
-    assertThat(seen).contains("Rejection sampling, seed 2: geometry");
-    run("study", "--quick", "--steps", 3, "--out", part, "--resume")
-        .assertRefused("with other options");
-    // Journal entries that belong to no run of this study are ignored.
-    Path journal = part.resolve("journal");
-    String line = Files.readAllLines(journal).get(1);
-    for (String forged :
-        List.of(
-            line.replaceFirst("\"arm\":\"[^\"]+\"", "\"arm\":\"sft\"")
-                .replaceAll("\"shares\":\\[[^\\]]*\\]", "\"shares\":[1.0]"),
-            line.replaceFirst("\"arm\":\"[^\"]+\"", "\"arm\":\"no such arm\""))) {
-      assertThat(forged).isNotEqualTo(line);
-      Files.writeString(journal, forged + "\n", StandardOpenOption.APPEND);
-    }
-    assertThat(run("study", "--quick", "--steps", STEPS, "--out", part, "--resume").code())
-        .isZero();
-    assertThat(json(part)).isEqualTo(json);
-    for (String model :
-        List.of("rejection-2", "rlvr-rotated-2", "sgd-rlvr-2", "other-base-rlvr-2")) {
-      String file = "runs/" + model + "/model.safetensors";
-      assertThat(Files.mismatch(part.resolve(file), whole.resolve(file))).isEqualTo(-1);
-    }
     // Other commands can read the models that the study writes.
     assertThat(
             run(
