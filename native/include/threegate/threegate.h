@@ -50,7 +50,7 @@ extern "C" {
  * with every library of the same SONAME whose version is not lower than that of the header that the program was compiled
  * with. Changes that would break a compiled program change the SONAME.
  */
-#define TG_ABI_VERSION 18
+#define TG_ABI_VERSION 19
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -1587,6 +1587,14 @@ TG_API tg_status tg_xxh3_update(tg_context* context, const tg_xxh3_part* parts, 
  * be added to the state afterwards.
  */
 TG_API tg_status tg_xxh3_digest(tg_context* context, const void* state, uint8_t* digest);
+
+/**
+ * Computes the BLAKE3 digests (O'Connor, Aumasson, Neves and Wilcox-O'Hearn, 2020) of `count` byte ranges, without a key. Digest
+ * i is written to digests + 32 * i. BLAKE3 is a cryptographic digest like SHA-256, and a tree: all threads work on one range,
+ * and the lanes of vectors on its chunks. The digest does not depend on either. control->done counts bytes. Needs 32 bytes of
+ * memory for each MiB.
+ */
+TG_API tg_status tg_blake3(tg_context* context, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests);
 
 #ifdef __cplusplus
 }

@@ -31,6 +31,8 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
   threegate_variant(patch/extract_avx2.cpp -mavx2 -mbmi -mbmi2 -mpopcnt)
   threegate_variant(patch/extract_avx512.cpp
     -mavx2 -mbmi -mbmi2 -mpopcnt -mavx512f -mavx512bw -mavx512vbmi2 -mprefer-vector-width=512 ${quiet})
+  threegate_variant(digest/blake3_avx2.cpp -mavx2)
+  threegate_variant(digest/blake3_avx512.cpp -mavx2 ${avx512} ${quiet})
   threegate_variant(digest/xxh3_avx2.cpp -mavx2)
   threegate_variant(digest/xxh3_avx512.cpp -mavx2 -mavx512f ${quiet})
   threegate_variant(digest/sha256_extensions.cpp -msha -msse4.1 -mssse3)

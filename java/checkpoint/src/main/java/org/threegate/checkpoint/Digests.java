@@ -9,6 +9,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.threegate.kernel.ByteRange;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Sha256;
@@ -36,10 +37,9 @@ public final class Digests {
    * @param control cancels the computation
    */
   public static List<String> of(Context context, List<Tensor> tensors, Control control) {
-    List<Sha256.Range> ranges =
+    List<ByteRange> ranges =
         tensors.stream()
-            .map(
-                tensor -> new Sha256.Range(tensor.file().buffer(), tensor.offset(), tensor.bytes()))
+            .map(tensor -> new ByteRange(tensor.file().buffer(), tensor.offset(), tensor.bytes()))
             .toList();
     return Sha256.of(context, ranges, control).stream().map(HexFormat.of()::formatHex).toList();
   }

@@ -2,8 +2,8 @@ package org.threegate.checkpoint;
 
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.kernel.ByteRange;
 import org.threegate.kernel.Context;
-import org.threegate.kernel.Sha256;
 
 /**
  * A tensor that lies in pieces, or whose entries do not lie in the order of the indexes. The pieces
@@ -71,7 +71,7 @@ public record TensorParts(
             if (bytes < SHORTEST_READ) {
               return false;
             }
-            piece.tensor().file().read(context, file, new Sha256.Range(to, at + offset, bytes));
+            piece.tensor().file().read(context, file, new ByteRange(to, at + offset, bytes));
             return true;
           });
     }

@@ -15,7 +15,7 @@ import org.threegate.spi.Structs;
  * <pre>{@code
  * try (Control control = Control.open(context)) {
  *   Runtime.getRuntime().addShutdownHook(new Thread(control::cancel));
- *   Sha256.of(context, List.of(new Sha256.Range(buffer, 0, buffer.bytes())), control);
+ *   Sha256.of(context, List.of(new ByteRange(buffer, 0, buffer.bytes())), control);
  *   System.out.println(control.done() + " of " + control.total());
  * }
  * }</pre>

@@ -132,7 +132,7 @@ public final class MappedFile implements AutoCloseable {
    * @param bytes number of bytes to read
    */
   public void read(Context context, long offset, NativeBuffer destination, long bytes) {
-    read(context, offset, new Sha256.Range(destination, 0, bytes));
+    read(context, offset, new ByteRange(destination, 0, bytes));
   }
 
   /**
@@ -142,7 +142,7 @@ public final class MappedFile implements AutoCloseable {
    * @param offset position of the first byte in the file
    * @param destination range to fill
    */
-  public void read(Context context, long offset, Sha256.Range destination) {
+  public void read(Context context, long offset, ByteRange destination) {
     long bytes = destination.bytes();
     Objects.checkFromIndexSize(destination.offset(), bytes, destination.buffer().bytes());
     try (Context.Call call = context.begin();

@@ -30,6 +30,7 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.weight.ScaleGrid;
 import org.threegate.checkpoint.weight.Values;
+import org.threegate.kernel.ByteRange;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Matrix;
@@ -224,7 +225,7 @@ final class Fetch implements AutoCloseable {
           && stored.file() == digested.file()
           && stored.offset() == digested.offset()
           && stored.bytes() == digested.bytes()) {
-        Sha256.Range range = new Sha256.Range(arena, places.get(stored), digested.bytes());
+        ByteRange range = new ByteRange(arena, places.get(stored), digested.bytes());
         return HexFormat.of().formatHex(Sha256.of(context, List.of(range), control).get(0));
       }
     }

@@ -10,6 +10,8 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.kernel.Blake3;
+import org.threegate.kernel.ByteRange;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Sha256;
@@ -26,21 +28,48 @@ interface DigestContract {
         NativeBuffer buffer = context.allocate(bytes.length);
         Control control = Control.open(context)) {
       buffer.putBytes(0, bytes);
-      List<Sha256.Range> ranges =
+      List<ByteRange> ranges =
           List.of(
-              new Sha256.Range(buffer, 0, bytes.length),
-              new Sha256.Range(buffer, 3, 777),
-              new Sha256.Range(buffer, bytes.length, 0));
+              new ByteRange(buffer, 0, bytes.length),
+              new ByteRange(buffer, 3, 777),
+              new ByteRange(buffer, bytes.length, 0));
       List<byte[]> digests = Sha256.of(context, ranges, control);
       for (int i = 0; i < ranges.size(); i++) {
         MessageDigest digest = MessageDigest.getInstance("SHA-256");
         digest.update(bytes, (int) ranges.get(i).offset(), (int) ranges.get(i).bytes());
         assertThat(digests.get(i)).isEqualTo(digest.digest());
       }
-      assertThatThrownBy(() -> new Sha256.Range(buffer, 1, bytes.length))
+      assertThatThrownBy(() -> new ByteRange(buffer, 1, bytes.length))
           .isInstanceOf(IndexOutOfBoundsException.class);
       control.cancel();
       assertThatThrownBy(() -> Sha256.of(context, ranges, control)).hasMessage("cancelled");
+    }
+  }
+
+  /** The expected digests are those of b3sum. */
+  @Test
+  default void treesAreThoseOfBlake3() {
+    byte[] bytes = new byte[3_000_000];
+    for (int i = 0; i < bytes.length; i++) {
+      bytes[i] = (byte) (i % 251);
+    }
+    HexFormat hex = HexFormat.of();
+    try (Context context = Context.open(DEVICE, 2);
+        NativeBuffer buffer = context.allocate(bytes.length);
+        Control control = Control.open(context)) {
+      buffer.putBytes(0, bytes);
+      List<ByteRange> ranges =
+          List.of(
+              new ByteRange(buffer, 0, bytes.length),
+              new ByteRange(buffer, 0, 1025),
+              new ByteRange(buffer, bytes.length, 0));
+      assertThat(Blake3.of(context, ranges, control).stream().map(hex::formatHex))
+          .containsExactly(
+              "4713babaefbc2271db70eee8ec588829c0e5aa250951e9a401d11db249256fa8",
+              "d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444",
+              "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+      control.cancel();
+      assertThatThrownBy(() -> Blake3.of(context, ranges, control)).hasMessage("cancelled");
     }
   }
 

@@ -18,6 +18,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Blake3;
+import org.threegate.kernel.ByteRange;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -149,8 +151,8 @@ interface InterruptionContract {
                   context, new FiniteDifferences.Displacement(matrix, zeros, 1), matrix));
       calls.put("extraction", () -> changed.extract(before, after));
       calls.put("differing", () -> changed.differing(after));
-      calls.put(
-          "sha256", () -> Sha256.of(context, List.of(new Sha256.Range(memory, 0, 64)), control));
+      calls.put("sha256", () -> Sha256.of(context, List.of(new ByteRange(memory, 0, 64)), control));
+      calls.put("blake3", () -> Blake3.of(context, List.of(new ByteRange(memory, 0, 64)), control));
       calls.put("xxh3", () -> Xxh3.update(context, checksum.part(memory, 0, 64)));
       calls.put("read", () -> file.read(context, 0, other, 100));
       try (changed;
@@ -219,9 +221,9 @@ interface InterruptionContract {
           new LayerSamples(
               Matrix.of(memory, Dtype.F32, 1 << 14, small),
               Matrix.of(memory, Dtype.F32, 1 << 14, small));
-      List<Sha256.Range> ranges = new ArrayList<>();
+      List<ByteRange> ranges = new ArrayList<>();
       for (int i = 0; i < 16; i++) {
-        ranges.add(new Sha256.Range(memory, 0, memory.bytes()));
+        ranges.add(new ByteRange(memory, 0, memory.bytes()));
       }
       Map<String, Runnable> calls = new LinkedHashMap<>();
       calls.put(
@@ -255,6 +257,7 @@ interface InterruptionContract {
           "slopes",
           () -> samples.slopes(context, List.of(Direction.of(Operand.of(normal))), control));
       calls.put("sha256", () -> Sha256.of(context, ranges, control));
+      calls.put("blake3", () -> Blake3.of(context, ranges, control));
       for (Map.Entry<String, Runnable> call : calls.entrySet()) {
         long least = Long.MAX_VALUE;
         for (int attempt = 0; attempt < ATTEMPTS && least > LATENCY; attempt++) {
