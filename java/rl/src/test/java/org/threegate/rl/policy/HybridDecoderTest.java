@@ -11,7 +11,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -29,6 +31,7 @@ import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
 import org.threegate.testing.NativeLeaks;
+import org.threegate.testing.Seeds;
 
 /** Tests of decoders that mix attention and gated delta rules. */
 @ExtendWith(NativeLeaks.class)
@@ -176,6 +179,57 @@ class HybridDecoderTest {
                 Tensors.floats(next.select(0, row)),
                 Tensors.floats(alone.get(row).select(1, index)),
                 2 * TOLERANCE);
+          }
+        }
+      }
+    }
+  }
+
+  /** Texts of several chunks with padding anywhere, at once and in any parts. */
+  @ParameterizedTest
+  @ValueSource(strings = {"qwen3-5", "qwen3-next"})
+  void anyPartsGiveTheSame(String name) {
+    Random random = Seeds.random("anyPartsGiveTheSame");
+    int width = 2 + random.nextInt(WIDTH);
+    double gaps = random.nextInt(3) * 0.2;
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder model = Decoder.load(context, DECODERS.resolve(name));
+        KeyValueCache cache = model.cache(2, width)) {
+      long[] known = new long[2 * width];
+      for (int i = 0; i < known.length; i++) {
+        known[i] = random.nextDouble() < gaps ? 0 : 1;
+      }
+      long[] ids = random.longs(known.length, 3, model.config().vocabulary()).toArray();
+      Tensor tokens = Tensors.of(ids, 2, width);
+      Tensor mask = Tensors.of(known, 2, width).to(ScalarType.Bool);
+      Tensor whole = model.logits(tokens, mask);
+      for (int row = 0; row < 2; row++) {
+        int from = row * width;
+        int[] own =
+            IntStream.range(from, from + width)
+                .filter(i -> known[i] == 1)
+                .map(i -> (int) ids[i])
+                .toArray();
+        if (own.length > 0) {
+          Padded alone = Padded.left(List.of(own), own.length, 0);
+          Tensor place = mask.select(0, row).nonzero().squeeze(1);
+          assertClose(
+              Tensors.floats(whole.select(0, row).index_select(0, place)),
+              Tensors.floats(model.logits(alone.tokens(), alone.mask())),
+              5 * TOLERANCE);
+        }
+      }
+      for (int at = 0; at < width; ) {
+        int count = 1 + random.nextInt(random.nextBoolean() ? 1 : width - at);
+        Tensor next = model.next(tokens.narrow(1, at, count), mask.narrow(1, at, count), cache);
+        at += count;
+        for (int row = 0; row < 2; row++) {
+          if (known[row * width + at - 1] == 1) {
+            assertClose(
+                Tensors.floats(next.select(0, row)),
+                Tensors.floats(whole.select(0, row).select(0, at - 1)),
+                5 * TOLERANCE);
           }
         }
       }
