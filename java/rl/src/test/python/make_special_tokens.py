@@ -20,6 +20,10 @@ def template(single, **tokens):
             "special_tokens": {name: {"id": name, "ids": ids, "tokens": [name] * len(ids)} for name, ids in tokens.items()}}
 
 
+def listed(content, special=False, single_word=False, normalized=False):
+    return {"content": content, "special": special, "single_word": single_word, "normalized": normalized, "lstrip": False, "rstrip": False}
+
+
 BYTES = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
 CASES = [
     ("bpe-gpt2", {}, {}),
@@ -38,6 +42,12 @@ CASES = [
     ("wordpiece-bert", {"decoder": {"type": "WordPiece", "prefix": "##", "cleanup": False}}, {"clean_up_tokenization_spaces": True}),
     ("wordpiece-bert", {"decoder": {"type": "WordPiece", "prefix": "##", "cleanup": False}}, {"clean_up_tokenization_spaces": False}),
     ("wordlevel", {}, {"extra_special_tokens": ["long word"]}),
+    # Tokens that tokenizer.json does not have get ids after its own.
+    ("bpe-gpt2", {}, {"eos_token": "<think>", "bos_token": "12", "additional_special_tokens": ["</think>", "<think>"]}),
+    ("unigram-t5", {}, {"pad_token": "<pad>", "unk_token": {"__type": "AddedToken", "content": "<think>", "lstrip": False, "rstrip": True, "single_word": False, "normalized": False, "special": True}, "added_tokens_decoder": {
+        "91": listed("dog"), "90": listed("</think>", special=True), "7": listed("extra", single_word=True)}}),
+    ("wordlevel", {}, {"eos_token": "fox", "mask_token": "quick"}),
+    ("wordpiece-bert", {}, {"sep_token": "<think>", "added_tokens_decoder": {"5": listed("The"), "6": listed("dog", normalized=True)}}),
 ]
 
 

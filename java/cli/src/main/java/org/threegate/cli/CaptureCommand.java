@@ -182,6 +182,17 @@ final class CaptureCommand implements Callable<Integer> {
                     : "it is not a linear layer"));
       }
     }
+    int linear = captured.size() + leftOut.size();
+    decoder
+        .leftOut()
+        .forEach(
+            (name, reason) -> {
+              if (selected.isIn(name)) {
+                leftOut.add(new Accounting.Note(name, reason));
+              } else {
+                notSelected.add(name);
+              }
+            });
     return new Accounting.Side(
         List.copyOf(captured),
         List.of(),
@@ -190,7 +201,7 @@ final class CaptureCommand implements Callable<Integer> {
         leftOut,
         List.of(),
         notSelected,
-        new Accounting.Share(captured.size(), captured.size() + leftOut.size()),
+        new Accounting.Share(captured.size(), linear),
         new Accounting.Share(entries, all));
   }
 }

@@ -1,5 +1,6 @@
 package org.threegate.cli;
 
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.threegate.kernel.Context;
@@ -7,11 +8,16 @@ import org.threegate.rl.adapter.LowRankAdapter;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.Tokenizer;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** Options that select a decoder and its device. */
 final class ModelMixin {
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec spec;
+
   @Input
   @Parameters(index = "0", paramLabel = "MODEL", description = "The directory of the decoder.")
   private Path model;
@@ -47,6 +53,8 @@ final class ModelMixin {
     try (Context context = Context.open();
         Decoder decoder = Decoder.load(context, model);
         Tokenizer tokenizer = JsonTokenizer.load(model)) {
+      PrintWriter err = spec.commandLine().getErr();
+      LeftOut.tell(decoder.leftOut(), line -> err.println("threegate: " + line));
       adapter.ifPresent(path -> LowRankAdapter.read(context, decoder, path));
       use.with(decoder, tokenizer);
     }

@@ -187,6 +187,11 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     @Override
+    public void leftOut(Map<String, String> reasons) {
+      LeftOut.tell(reasons, line -> print(line + System.lineSeparator()));
+    }
+
+    @Override
     public void unmasked(List<String> names) {
       print(
           String.format(

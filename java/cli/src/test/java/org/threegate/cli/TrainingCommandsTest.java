@@ -475,7 +475,16 @@ class TrainingCommandsTest {
 
   /** Masks, measurements, patches and files are of every tensor, whatever the family. */
   @ParameterizedTest
-  @ValueSource(strings = {"gemma3", "gpt-oss", "qwen3-moe", "qwen3-moe-fused"})
+  @ValueSource(
+      strings = {
+        "gemma3",
+        "gpt-oss",
+        "qwen3-moe",
+        "qwen3-moe-fused",
+        "qwen3-5",
+        "qwen3-5-moe",
+        "qwen3-next"
+      })
   void everyFamilyTrainsWithMasks(String family) throws IOException {
     for (String file : List.of("config.json", "model.safetensors")) {
       Files.copy(
@@ -484,7 +493,8 @@ class TrainingCommandsTest {
           StandardCopyOption.REPLACE_EXISTING);
     }
     Path mask = directory.resolve("mask.safetensors");
-    assertThat(run("mask", model, "--kind", "safe", "--out", mask, "--include", "mlp").code())
+    String some = "mlp|q_proj|in_proj|out_proj";
+    assertThat(run("mask", model, "--kind", "safe", "--out", mask, "--include", some).code())
         .isZero();
     CommandRun run =
         run(
@@ -493,7 +503,7 @@ class TrainingCommandsTest {
             "--set",
             "weight_mask=" + mask,
             "--set",
-            "observed_matrices=mlp",
+            "observed_matrices=" + some,
             "--set",
             "patch_steps=3");
     assertThat(run.err()).isEmpty();

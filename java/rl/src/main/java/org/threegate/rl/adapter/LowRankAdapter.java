@@ -216,13 +216,17 @@ public final class LowRankAdapter implements AutoCloseable {
   private void fill(Path directory, String base) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
     int times = options.initialisation().movesWeight() ? 2 : 1;
+    // Of matrices whose shorter side is below the rank.
+    ObjectNode ranks = new ObjectMapper().createObjectNode();
+    ObjectNode alphas = new ObjectMapper().createObjectNode();
     try (PointerScope scope = new PointerScope()) {
       for (Map.Entry<String, LowRankFactors> entry : model.factors().entrySet()) {
         String module = entry.getKey().substring(0, entry.getKey().length() - WEIGHT.length());
         LowRankFactors factors = difference(entry.getKey(), entry.getValue());
         if (factors.rank() != (long) times * options.rank()) {
-          throw new IOException(
-              entry.getKey() + ": its shorter side is below the rank, which files cannot say");
+          double root = options.rankStabilised() ? Math.sqrt(factors.rank()) : factors.rank();
+          ranks.put(module, factors.rank());
+          alphas.put(module, factors.scale() * root);
         }
         String name = "base_model.model." + module;
         TensorFiles.put(writer, name + ".lora_A.weight", TensorType.F32, factors.a());
@@ -245,8 +249,8 @@ public final class LowRankAdapter implements AutoCloseable {
         .put("fan_in_fan_out", false)
         .put("init_lora_weights", true)
         .put("inference_mode", true);
-    config.set("rank_pattern", new ObjectMapper().createObjectNode());
-    config.set("alpha_pattern", new ObjectMapper().createObjectNode());
+    config.set("rank_pattern", ranks);
+    config.set("alpha_pattern", alphas);
     options.targets().forEach(config.putArray("target_modules")::add);
     Files.writeString(directory.resolve(Checkpoint.ADAPTER_CONFIG), config.toPrettyString());
   }
@@ -313,7 +317,7 @@ public final class LowRankAdapter implements AutoCloseable {
     }
     LowRankFactors factors = kept(a, b, scale);
     try {
-      model.add(weight, factors);
+      model.add(model.config().names().stored(weight), factors);
     } catch (IllegalArgumentException e) {
       factors.a().close();
       factors.b().close();

@@ -3,14 +3,15 @@ package org.threegate.rl.policy;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.stream.Collectors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -19,7 +20,6 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
@@ -73,7 +73,6 @@ public final class Decoder implements AutoCloseable {
 
   private static final long LARGEST_PIECE =
       1 << 22; // elements of which entropies are summed at once
-  private static final long COMPARED_BYTES = 1 << 22;
 
   private final String where;
   private final DecoderConfig config;
@@ -81,27 +80,37 @@ public final class Decoder implements AutoCloseable {
   private final Map<String, Tensor> parameters;
   private final Map<String, LowRankFactors> factors = new LinkedHashMap<>();
   private final LinearLayers linear;
-  private final Map<String, ExpertPart> expertParts = new LinkedHashMap<>();
+  private final Map<String, String> leftOut;
+  private final Map<String, WeightPart> parts = new LinkedHashMap<>();
   // The frequencies of each kind of rotary embeddings, for sequences within the original length.
   private final Map<Rotary, Tensor> frequencies = new HashMap<>();
 
-  private Decoder(
-      String where, DecoderConfig config, Storage storage, Map<String, Tensor> parameters) {
+  private Decoder(String where, Storage storage, DecoderFiles files) {
     this.where = where;
-    this.config = config;
+    this.config = files.config();
     this.storage = storage;
-    this.parameters = parameters;
+    this.parameters = files.parameters();
+    this.leftOut = files.leftOut();
     this.linear = new LinearLayers(parameters, factors);
-    config.expertParts().forEach(part -> expertParts.put(part.name(), part));
-    int width = config.attention().headDimension();
-    for (DecoderConfig.Layer layer : config.layers()) {
+    config.parts().forEach(part -> parts.put(part.name(), part));
+    int width = config.attention().rotated();
+    for (Mixer.Attention attention : attentions()) {
       frequencies.computeIfAbsent(
-          layer.rotary(),
+          attention.rotary(),
           rotary -> {
             double[] angles = rotary.frequencies(width, rotary.original());
             return Scopes.own(() -> floats(angles, angles.length));
           });
     }
+  }
+
+  /** Returns the attention of the layers that have one. */
+  private List<Mixer.Attention> attentions() {
+    return config.layers().stream()
+        .map(DecoderConfig.Layer::mixer)
+        .filter(Mixer.Attention.class::isInstance)
+        .map(Mixer.Attention.class::cast)
+        .toList();
   }
 
   /**
@@ -115,7 +124,7 @@ public final class Decoder implements AutoCloseable {
     if (!rotary.dependsOnLength() || known.size(1) <= rotary.original()) {
       return frequencies.get(rotary);
     }
-    int width = config.attention().headDimension();
+    int width = config.attention().rotated();
     long[] lengths = Tensors.longs(known.sum(new long[] {1}, false, null));
     double[] all = new double[lengths.length * (width / 2)];
     for (int i = 0; i < lengths.length; i++) {
@@ -155,61 +164,8 @@ public final class Decoder implements AutoCloseable {
    * @return the model, which the caller closes
    */
   public static Decoder load(Context context, Path directory, Storage storage) {
-    DecoderConfig read = DecoderConfig.read(directory);
-    DecoderConfig config = read;
-    Map<String, Tensor> parameters = new LinkedHashMap<>();
-    try (Checkpoint files = Checkpoint.open(context, directory)) {
-      requireLayers(read, files);
-      config = read.storedAs(files.tensors().keySet());
-      requireTiedHead(config, files);
-      config
-          .parameters()
-          .forEach((name, shape) -> parameters.put(name, read(files, name, shape, storage.type)));
-      for (String name : files.tensors().keySet()) {
-        if (!parameters.containsKey(name)
-            && !name.endsWith("rotary_emb.inv_freq")
-            && !(config.tiedEmbeddings() && name.equals(DecoderConfig.HEAD))) {
-          throw new InvalidInputException(
-              directory
-                  + ": tensor \""
-                  + name
-                  + "\" does not belong to a decoder with this config.json");
-        }
-      }
-      files.check();
-    } catch (RuntimeException e) {
-      parameters.values().forEach(Tensor::close);
-      throw e;
-    }
-    return new Decoder(directory.toString(), config, storage, parameters);
-  }
-
-  /**
-   * Refuses an output head that differs from the embedding, although the configuration ties them:
-   * either may be the trained one.
-   */
-  private static void requireTiedHead(DecoderConfig config, Checkpoint files) {
-    var head = files.tensors().get(DecoderConfig.HEAD);
-    var embedding = files.tensors().get(DecoderConfig.EMBEDDING);
-    if (!config.tiedEmbeddings() || head == null || embedding == null) {
-      return;
-    }
-    boolean same = head.type() == embedding.type() && head.shape().equals(embedding.shape());
-    for (long at = 0; same && at < head.bytes(); at += COMPARED_BYTES) {
-      long count = Math.min(COMPARED_BYTES, head.bytes() - at);
-      same =
-          Arrays.equals(
-              head.file().buffer().getBytes(head.offset() + at, count),
-              embedding.file().buffer().getBytes(embedding.offset() + at, count));
-    }
-    if (!same) {
-      throw new InvalidInputException(
-          head.file().path()
-              + ": tensor \""
-              + DecoderConfig.HEAD
-              + "\" differs from the embedding, though config.json ties them; set"
-              + " \"tie_word_embeddings\" to false to use it, or remove it");
-    }
+    DecoderFiles files = DecoderFiles.read(context, directory, storage.type);
+    return new Decoder(directory.toString(), storage, files);
   }
 
   /**
@@ -224,59 +180,19 @@ public final class Decoder implements AutoCloseable {
    */
   public static Decoder random(DecoderConfig config, double deviation, long seed) {
     Map<String, Tensor> parameters = new LinkedHashMap<>();
+    InitialValues initial = new InitialValues(config, deviation);
     SplittableRandom random = new SplittableRandom(seed);
     config
         .parameters()
         .forEach(
             (name, shape) -> {
-              boolean writes = name.contains("o_proj.") || name.contains("down_proj");
-              double own = writes ? deviation / Math.sqrt(2.0 * config.layers().size()) : deviation;
-              boolean drawn = shape.size() > 1 && !name.endsWith("_bias");
-              float constant = name.endsWith("norm.weight") ? config.norm().kind().neutral() : 0;
-              float[] values =
-                  new float[Math.toIntExact(shape.stream().reduce(1L, Math::multiplyExact))];
-              for (int i = 0; i < values.length; i++) {
-                values[i] = drawn ? (float) (own * random.nextGaussian()) : constant;
-              }
+              float[] values = initial.of(name, shape, random);
               parameters.put(
                   name,
                   Scopes.own(() -> Tensors.of(values, Tensors.shape(shape)).requires_grad_(true)));
             });
-    return new Decoder("a random model", config, Storage.FLOAT32, parameters);
-  }
-
-  /** Checks that the last layer is there, before memory is allocated for every layer. */
-  private static void requireLayers(DecoderConfig config, Checkpoint files) {
-    String last = DecoderConfig.layer(config.layers().size() - 1, "input_layernorm.weight");
-    if (!files.tensors().containsKey(last)) {
-      throw new InvalidInputException(
-          files.path()
-              + ": tensor \""
-              + last
-              + "\" is missing; config.json says that there are "
-              + config.layers().size()
-              + " layers");
-    }
-  }
-
-  private static Tensor read(Checkpoint files, String name, List<Long> shape, ScalarType storedAs) {
-    org.threegate.checkpoint.Tensor stored = files.tensors().get(name);
-    if (stored == null) {
-      throw new InvalidInputException(
-          files.path()
-              + ": tensor \""
-              + name
-              + "\" is "
-              + (files.tensors().containsKey(name + "_blocks")
-                  ? "quantized (MXFP4); convert the model to bf16, with dequantize=True in transformers"
-                  : "missing"));
-    }
-    String where = stored.file().path() + ": tensor \"" + name + "\" ";
-    if (!stored.shape().equals(shape)) {
-      throw new InvalidInputException(
-          where + "has shape " + stored.shape() + "; config.json makes it " + shape);
-    }
-    return Scopes.own(() -> TensorFiles.read(stored).to(storedAs).requires_grad_(true));
+    return new Decoder(
+        "a random model", Storage.FLOAT32, new DecoderFiles(config, parameters, Map.of()));
   }
 
   /** Returns the place that the model was read from, for errors. */
@@ -322,6 +238,14 @@ public final class Decoder implements AutoCloseable {
     return Collections.unmodifiableMap(parameters);
   }
 
+  /**
+   * {@return why stored tensors are no parameters, by their names} They belong to other models of
+   * the checkpoint, or follow from what is there. Files that the decoder writes do not have them.
+   */
+  public Map<String, String> leftOut() {
+    return Collections.unmodifiableMap(leftOut);
+  }
+
   /** {@return the low-rank factors by the names of the weights that they are added to} */
   public Map<String, LowRankFactors> factors() {
     return Collections.unmodifiableMap(factors);
@@ -342,7 +266,7 @@ public final class Decoder implements AutoCloseable {
         || !weight.endsWith(".weight")
         || parameter.size(0) != own.b().size(0)
         || parameter.size(1) != own.a().size(1)
-        || weight.equals(DecoderConfig.EMBEDDING)) {
+        || weight.equals(config.names().embedding())) {
       throw new IllegalArgumentException(
           "the shapes of the factors do not match a linear layer \"" + weight + '"');
     }
@@ -406,21 +330,20 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * {@return the names of all matrices} Those of experts that are stored together have the names of
-   * {@link ExpertPart}. Biases are no matrices.
+   * {@return the names of all matrices} Parts of fused matrices and of experts that are stored
+   * together have the names of {@link WeightPart}. Biases are no matrices.
    */
   public List<String> matrices() {
+    List<WeightPart> all = parts.values().stream().filter(WeightPart::isMatrix).toList();
+    Set<String> fused = all.stream().map(WeightPart::parameter).collect(Collectors.toSet());
     List<String> names = new ArrayList<>();
     parameters.forEach(
         (name, parameter) -> {
-          if (parameter.dim() == 2 && !name.endsWith("_bias")) {
+          if (parameter.dim() == 2 && !name.endsWith("_bias") && !fused.contains(name)) {
             names.add(name);
           }
         });
-    expertParts.values().stream()
-        .filter(ExpertPart::isMatrix)
-        .map(ExpertPart::name)
-        .forEach(names::add);
+    all.stream().map(WeightPart::name).forEach(names::add);
     return names;
   }
 
@@ -430,7 +353,7 @@ public final class Decoder implements AutoCloseable {
    * @param name one of {@link #matrices}
    */
   public Tensor matrix(String name) {
-    return expertParts.containsKey(name) ? matrix(name, Map.of()) : weight(name);
+    return parts.containsKey(name) ? matrix(name, Map.of()) : weight(name);
   }
 
   /**
@@ -441,12 +364,10 @@ public final class Decoder implements AutoCloseable {
    *     tensor that is missing is taken from the model
    */
   public Tensor matrix(String name, Map<String, Tensor> masters) {
-    ExpertPart part = expertParts.get(name);
-    if (part == null) {
-      return weight(name, masters);
-    }
-    Tensor whole = masters.getOrDefault(part.parameter(), parameters.get(part.parameter()));
-    return Scopes.keep(() -> part.matrix(whole).contiguous());
+    WeightPart part = parts.get(name);
+    return part == null
+        ? weight(name, masters)
+        : Scopes.keep(() -> part.matrix(weight(part.parameter(), masters)).contiguous());
   }
 
   /**
@@ -490,7 +411,7 @@ public final class Decoder implements AutoCloseable {
    * @return the cache, which the caller closes
    */
   public KeyValueCache cache(int batch, int capacity) {
-    return KeyValueCache.of(config(), storage().type, batch, capacity);
+    return KeyValueCache.of(config, storage.type, storage.exact(), batch, capacity);
   }
 
   /**
@@ -620,7 +541,7 @@ public final class Decoder implements AutoCloseable {
 
   Tensor head(Call call, Tensor states) {
     return linear(
-        call, states, config.tiedEmbeddings() ? DecoderConfig.EMBEDDING : DecoderConfig.HEAD);
+        call, states, config.tiedEmbeddings() ? config.names().embedding() : TensorNames.HEAD);
   }
 
   /** Inputs that all layers of a forward pass share. */
@@ -629,6 +550,7 @@ public final class Decoder implements AutoCloseable {
       long tokens,
       Map<Rotary, Rotation> rotations,
       Map<Integer, Tensor> masks,
+      Optional<Packing> packing,
       Optional<KeyValueCache> cache,
       Optional<Tap> tap) {}
 
@@ -644,13 +566,18 @@ public final class Decoder implements AutoCloseable {
         known.cumsum(1).sub(new Scalar(1)).clamp_min(new Scalar(0)).narrow(1, before, count);
     Map<Integer, Tensor> masks = new HashMap<>();
     Map<Rotary, Rotation> rotations = new HashMap<>();
-    for (DecoderConfig.Layer layer : config.layers()) {
+    for (Mixer.Attention layer : attentions()) {
       masks.computeIfAbsent(
           layer.window(), own -> attentionMask(known, before, count, own).to(storage.type));
       rotations.computeIfAbsent(
           layer.rotary(), own -> rotation(positions, frequencies(own, known), own.scale()));
     }
-    return new Call(tokens.size(0), count, rotations, masks, cache, tap);
+    Optional<Packing> packing =
+        config.layers().stream()
+            .filter(layer -> layer.mixer() instanceof Mixer.DeltaRule)
+            .findFirst()
+            .map(layer -> Packing.of(mask, cache.isPresent(), before, storage.type));
+    return new Call(tokens.size(0), count, rotations, masks, packing, cache, tap);
   }
 
   private Rotation rotation(Tensor positions, Tensor own, double factor) {
@@ -662,7 +589,7 @@ public final class Decoder implements AutoCloseable {
   }
 
   Tensor embedded(Tensor tokens) {
-    Tensor rows = torch.embedding(parameters.get(DecoderConfig.EMBEDDING), tokens);
+    Tensor rows = torch.embedding(parameters.get(config.names().embedding()), tokens);
     if (config.embeddingScale() == 1) {
       return rows;
     }
@@ -687,16 +614,36 @@ public final class Decoder implements AutoCloseable {
   Tensor layer(Call call, int layer, Tensor before) {
     boolean both = config.normalizesOutputs();
     String afterAttention = "post_attention_layernorm";
-    Tensor attended = attention(call, layer, norm(before, layer, "input_layernorm"));
+    Tensor attended = mixed(call, layer, norm(before, layer, "input_layernorm"));
     Tensor states = before.add(both ? norm(attended, layer, afterAttention) : attended);
     Tensor input = norm(states, layer, both ? "pre_feedforward_layernorm" : afterAttention);
     Tensor output = feedForward(call, layer, input);
     return states.add(both ? norm(output, layer, "post_feedforward_layernorm") : output);
   }
 
+  private Tensor mixed(Call call, int layer, Tensor states) {
+    Mixer mixer = config.layers().get(layer).mixer();
+    if (mixer instanceof Mixer.Attention own) {
+      return attention(call, layer, own, states);
+    }
+    String prefix = config.names().layer(layer, Mixer.DeltaRule.PREFIX);
+    GatedDeltaNet net =
+        new GatedDeltaNet(
+            (Mixer.DeltaRule) mixer,
+            new GatedDeltaNet.Own(parameters, (weight, rows) -> linear(call, rows, weight), prefix),
+            config.norm().epsilon(),
+            storage.exact());
+    Packing packing = call.packing().orElseThrow();
+    Optional<DeltaState> state = call.cache().map(own -> own.state(layer));
+    // A tap keeps inputs and outputs. Otherwise there are many tensors to free.
+    return call.tap().isPresent()
+        ? net.apply(states, packing, state)
+        : Scopes.keep(() -> net.apply(states, packing, state));
+  }
+
   /** Applies the final norm. */
   Tensor last(Tensor states) {
-    return config.norm().apply(states, parameters.get(DecoderConfig.NORM), storage.exact());
+    return config.norm().apply(states, parameters.get(config.names().norm()), storage.exact());
   }
 
   /** Returns the additive attention mask, [batch, 1, 1, new tokens, all tokens]. */
@@ -716,12 +663,12 @@ public final class Decoder implements AutoCloseable {
   }
 
   private Tensor norm(Tensor states, int layer, String name) {
-    Tensor weight = parameters.get(DecoderConfig.layer(layer, name + ".weight"));
+    Tensor weight = parameters.get(config.names().layer(layer, name + ".weight"));
     return config.norm().apply(states, weight, storage.exact());
   }
 
   private Tensor linear(Call call, Tensor input, int layer, String name) {
-    return linear(call, input, DecoderConfig.layer(layer, name + ".weight"));
+    return linear(call, input, config.names().layer(layer, name + ".weight"));
   }
 
   private Tensor linear(Call call, Tensor input, String weight) {
@@ -730,17 +677,19 @@ public final class Decoder implements AutoCloseable {
     return output;
   }
 
-  private Tensor attention(Call call, int layer, Tensor states) {
+  private Tensor attention(Call call, int layer, Mixer.Attention own, Tensor states) {
+    Tensor asked = linear(call, states, layer, "self_attn.q_proj");
     long width = config.attention().headDimension();
     long groups = config.attention().keyValueHeads();
     long each = config.attention().heads() / groups;
     Tensor rotated =
         rotated(
-            call.rotations().get(config.layers().get(layer).rotary()),
+            call.rotations().get(own.rotary()),
             torch.cat(
                 Tensors.vector(
-                    heads(call, layer, states, "q", config.attention().heads()),
-                    heads(call, layer, states, "k", groups)),
+                    heads(call, layer, queries(call, asked), "q", config.attention().heads()),
+                    heads(
+                        call, layer, linear(call, states, layer, "self_attn.k_proj"), "k", groups)),
                 2));
     Tensor queries = rotated.narrow(2, 0, config.attention().heads());
     Tensor ownKeys = rotated.narrow(2, config.attention().heads(), groups).transpose(1, 2);
@@ -748,10 +697,10 @@ public final class Decoder implements AutoCloseable {
         linear(call, states, layer, "self_attn.v_proj")
             .view(call.batch(), call.tokens(), groups, width)
             .transpose(1, 2);
-    Tensor keys = call.cache().map(own -> own.appendKeys(layer, ownKeys)).orElse(ownKeys);
-    Tensor values = call.cache().map(own -> own.appendValues(layer, ownValues)).orElse(ownValues);
+    Tensor keys = call.cache().map(all -> all.appendKeys(layer, ownKeys)).orElse(ownKeys);
+    Tensor values = call.cache().map(all -> all.appendValues(layer, ownValues)).orElse(ownValues);
     long all = keys.size(2);
-    Tensor mask = call.masks().get(config.layers().get(layer).window());
+    Tensor mask = call.masks().get(own.window());
     double scale = config.attention().scale();
     if (call.cache().isPresent() && !config.attention().sinks()) {
       // Without gradients, use the fused kernel, which has no second derivative.
@@ -765,13 +714,13 @@ public final class Decoder implements AutoCloseable {
               false,
               new DoubleOptional(scale),
               true);
-      return linear(
+      return output(
           call,
+          layer,
           mixed
               .transpose(1, 2)
               .reshape(call.batch(), call.tokens(), config.attention().heads() * width),
-          layer,
-          "self_attn.o_proj");
+          asked);
     }
     // Query heads that share keys are stacked into the rows of one matrix product.
     Tensor rows =
@@ -791,7 +740,27 @@ public final class Decoder implements AutoCloseable {
             .view(call.batch(), groups, each, call.tokens(), width)
             .permute(0, 3, 1, 2, 4)
             .reshape(call.batch(), call.tokens(), config.attention().heads() * width);
-    return linear(call, mixed, layer, "self_attn.o_proj");
+    return output(call, layer, mixed, asked);
+  }
+
+  /** Returns the queries of a projection that may also have gates. */
+  private Tensor queries(Call call, Tensor asked) {
+    return config.attention().gated() ? halves(call, asked, 0) : asked;
+  }
+
+  /** Applies the gates, if there are any, and the output projection. */
+  private Tensor output(Call call, int layer, Tensor mixed, Tensor asked) {
+    Tensor gated = config.attention().gated() ? mixed.mul(halves(call, asked, 1).sigmoid()) : mixed;
+    return linear(call, gated, layer, "self_attn.o_proj");
+  }
+
+  /** Returns the first or the second half of each head. */
+  private Tensor halves(Call call, Tensor asked, int which) {
+    long width = config.attention().headDimension();
+    return asked
+        .view(call.batch(), call.tokens(), config.attention().heads(), 2 * width)
+        .narrow(3, which * width, width)
+        .reshape(call.batch(), call.tokens(), config.attention().heads() * width);
   }
 
   /**
@@ -804,7 +773,7 @@ public final class Decoder implements AutoCloseable {
     long tokens = scores.size(4);
     Tensor sinks =
         parameters
-            .get(DecoderConfig.layer(layer, DecoderConfig.SINKS))
+            .get(config.names().layer(layer, DecoderConfig.SINKS))
             .view(1, scores.size(1), scores.size(2), 1, 1)
             .expand(scores.size(0), scores.size(1), scores.size(2), scores.size(3), 1);
     return torch
@@ -815,22 +784,27 @@ public final class Decoder implements AutoCloseable {
   }
 
   /** Returns the heads of queries or keys, [batch, tokens, heads, head dimension]. */
-  private Tensor heads(Call call, int layer, Tensor states, String name, long count) {
+  private Tensor heads(Call call, int layer, Tensor projected, String name, long count) {
     Tensor heads =
-        linear(call, states, layer, "self_attn." + name + "_proj")
-            .view(call.batch(), call.tokens(), count, config.attention().headDimension());
+        projected.view(call.batch(), call.tokens(), count, config.attention().headDimension());
     return config.attention().queryNorm()
         ? norm(heads, layer, "self_attn." + name + "_norm")
         : heads;
   }
 
-  /** Applies the rotary position embeddings to heads. */
-  private Tensor rotated(Rotation rotation, Tensor heads) {
-    long half = config.attention().headDimension() / 2;
+  /** Applies the rotary position embeddings to the first dimensions of heads. */
+  private Tensor rotated(Rotation rotation, Tensor all) {
+    long width = config.attention().headDimension();
+    long turning = config.attention().rotated();
+    Tensor heads = turning == width ? all : all.narrow(-1, 0, turning);
+    long half = turning / 2;
     Tensor turned =
         torch.cat(
             Tensors.vector(heads.narrow(-1, half, half).neg(), heads.narrow(-1, 0, half)), -1);
-    return heads.mul(rotation.cosines()).addcmul(turned, rotation.sines());
+    Tensor rotated = heads.mul(rotation.cosines()).addcmul(turned, rotation.sines());
+    return turning == width
+        ? rotated
+        : torch.cat(Tensors.vector(rotated, all.narrow(-1, turning, width - turning)), -1);
   }
 
   private Tensor feedForward(Call call, int layer, Tensor states) {
@@ -838,15 +812,31 @@ public final class Decoder implements AutoCloseable {
     if (network instanceof FeedForward.Experts experts) {
       String router = DecoderConfig.MLP + experts.layout().router();
       long hidden = states.size(-1);
-      return new ExpertNetwork(experts, linear, DecoderConfig.layer(layer, DecoderConfig.EXPERTS))
-          .apply(
-              states.reshape(-1, hidden),
-              linear(call, states, layer, router).reshape(-1, experts.count()))
-          .view(call.batch(), call.tokens(), hidden);
+      Tensor chosen =
+          new ExpertNetwork(experts, linear, config.names().layer(layer, DecoderConfig.EXPERTS))
+              .apply(
+                  states.reshape(-1, hidden),
+                  linear(call, states, layer, router).reshape(-1, experts.count()))
+              .view(call.batch(), call.tokens(), hidden);
+      return experts.shared() == 0
+          ? chosen
+          : chosen.add(shared(call, layer, experts.gating(), states));
     }
-    Tensor gate = linear(call, states, layer, DecoderConfig.MLP + "gate_proj");
-    Tensor up = linear(call, states, layer, DecoderConfig.MLP + "up_proj");
-    return linear(call, network.gating().apply(gate, up), layer, DecoderConfig.MLP + "down_proj");
+    return dense(call, layer, DecoderConfig.MLP, network.gating(), states);
+  }
+
+  /** Applies the expert that all tokens share, and its gate. */
+  private Tensor shared(Call call, int layer, FeedForward.Gating gating, Tensor states) {
+    Tensor gate = linear(call, states, layer, DecoderConfig.MLP + FeedForward.SHARED_GATE);
+    return dense(call, layer, DecoderConfig.MLP + FeedForward.SHARED, gating, states)
+        .mul(gate.sigmoid());
+  }
+
+  private Tensor dense(
+      Call call, int layer, String prefix, FeedForward.Gating gating, Tensor states) {
+    Tensor gate = linear(call, states, layer, prefix + "gate_proj");
+    Tensor up = linear(call, states, layer, prefix + "up_proj");
+    return linear(call, gating.apply(gate, up), layer, prefix + "down_proj");
   }
 
   @Override

@@ -1,17 +1,12 @@
 package org.threegate.rl.policy;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.function.IntPredicate;
 import java.util.stream.Stream;
 import org.threegate.checkpoint.JsonFields;
 import org.threegate.file.InputFiles;
@@ -19,7 +14,8 @@ import org.threegate.run.InvalidInputException;
 
 /**
  * The architecture of a decoder, as read from {@code config.json}. The families are those of {@code
- * model_type} gemma3_text, gpt_oss, llama, mistral, qwen2, qwen3 and qwen3_moe.
+ * model_type} gemma3_text, gpt_oss, llama, mistral, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe
+ * and qwen3_next.
  *
  * <pre>{@code
  * DecoderConfig config = DecoderConfig.read(Path.of("base"));
@@ -37,6 +33,7 @@ import org.threegate.run.InvalidInputException;
  * @param layers what differs between layers
  * @param tiedEmbeddings whether the output head is the input embedding
  * @param tokens the tokens with a meaning of their own
+ * @param names the names of the tensors
  */
 public record DecoderConfig(
     int vocabulary,
@@ -48,7 +45,8 @@ public record DecoderConfig(
     Attention attention,
     List<Layer> layers,
     boolean tiedEmbeddings,
-    SpecialTokens tokens) {
+    SpecialTokens tokens,
+    TensorNames names) {
   /** Copies the list. */
   public DecoderConfig {
     layers = List.copyOf(layers);
@@ -61,30 +59,33 @@ public record DecoderConfig(
    * @param keyValueHeads the number of key and value heads, which divides {@code heads} ({@code
    *     num_key_value_heads})
    * @param headDimension the width of a head ({@code head_dim})
+   * @param rotated the dimensions of a head that rotary embeddings turn, its first ones
    * @param scale the factor of products of queries and keys
    * @param queryBias whether queries, keys and values have a bias
    * @param outputBias whether the output projection has a bias
    * @param queryNorm whether each head of queries and keys is normalized
    * @param sinks whether each head has a logit to which attention may go without effect
+   * @param gated whether the output of each head has a gate, which is projected with its queries
    */
   public record Attention(
       int heads,
       int keyValueHeads,
       int headDimension,
+      int rotated,
       double scale,
       boolean queryBias,
       boolean outputBias,
       boolean queryNorm,
-      boolean sinks) {}
+      boolean sinks,
+      boolean gated) {}
 
   /**
    * A layer.
    *
-   * @param window the attention window in tokens, including the token itself; 0 is full attention
-   * @param rotary the rotary position embeddings
+   * @param mixer how its tokens see each other
    * @param feedForward the feed-forward network
    */
-  public record Layer(int window, Rotary rotary, FeedForward feedForward) {}
+  public record Layer(Mixer mixer, FeedForward feedForward) {}
 
   /**
    * Tokens with a meaning of their own.
@@ -100,29 +101,17 @@ public record DecoderConfig(
     }
   }
 
-  static final String EMBEDDING = "model.embed_tokens.weight";
-  static final String HEAD = "lm_head.weight";
-  static final String NORM = "model.norm.weight";
-  static final String SINKS = "self_attn.sinks";
+  static final String ATTENTION = "self_attn.";
+  static final String SINKS = ATTENTION + "sinks";
   static final String MLP = "mlp.";
   static final String EXPERTS = MLP + "experts.";
 
+  private static final String BEGIN = "bos_token_id";
   private static final String ENDS = "eos_token_id";
-  private static final int MOST_LAYERS = 10_000;
+  private static final String PADDING = "pad_token_id";
+  private static final String TIED = "tie_word_embeddings";
   private static final int MOST_HEADS = 1 << 16;
-  private static final int MOST_EXPERTS = 1 << 18; // in all layers
   private static final int WIDEST = 1 << 24;
-  // The embeddings of gpt-oss, if the configuration has none.
-  private static final JsonNode EXTENDED =
-      JsonNodeFactory.instance
-          .objectNode()
-          .put("rope_type", "yarn")
-          .put("factor", 32.0)
-          .put("beta_fast", 32.0)
-          .put("beta_slow", 1.0)
-          .put("truncate", false)
-          .put("original_max_position_embeddings", 4096);
-
   private static final int NONE = -1; // some files write this for a missing token
 
   /**
@@ -144,6 +133,10 @@ public record DecoderConfig(
   /** Adds end tokens after the own ones, the first of which ends texts to imitate. */
   private DecoderConfig withEnds(List<Integer> others) {
     List<Integer> ends = Stream.concat(tokens.ends().stream(), others.stream()).distinct().toList();
+    return with(layers, new SpecialTokens(tokens.begin(), tokens.padding(), ends), names);
+  }
+
+  private DecoderConfig with(List<Layer> ownLayers, SpecialTokens ownTokens, TensorNames own) {
     return new DecoderConfig(
         vocabulary,
         hidden,
@@ -152,47 +145,40 @@ public record DecoderConfig(
         normalizesOutputs,
         embeddingScale,
         attention,
-        layers,
+        ownLayers,
         tiedEmbeddings,
-        new SpecialTokens(tokens.begin(), tokens.padding(), ends));
+        ownTokens,
+        own);
   }
 
   /**
-   * Returns the configuration with the layout in which the experts are stored. It does not follow
-   * from {@code config.json}.
+   * Returns the configuration with the names and the layout of experts of a checkpoint. They do not
+   * follow from {@code config.json}.
    *
-   * @param names the names of the tensors of the checkpoint
+   * @param stored the names of the tensors of the checkpoint
    */
-  DecoderConfig storedAs(Set<String> names) {
-    List<Layer> stored = new ArrayList<>();
+  DecoderConfig storedAs(Set<String> stored) {
+    TensorNames own = names.storedAs(stored);
+    List<Layer> all = new ArrayList<>();
     for (Layer layer : layers) {
       boolean fused =
           layer.feedForward() instanceof FeedForward.Experts experts
               && experts.layout() == FeedForward.Layout.SEPARATE
-              && names.contains(layer(stored.size(), EXPERTS + "gate_up_proj"));
-      stored.add(
+              && stored.contains(own.layer(all.size(), EXPERTS + "gate_up_proj"));
+      all.add(
           fused
               ? new Layer(
-                  layer.window(),
-                  layer.rotary(),
+                  layer.mixer(),
                   ((FeedForward.Experts) layer.feedForward()).in(FeedForward.Layout.FUSED))
               : layer);
     }
-    return new DecoderConfig(
-        vocabulary,
-        hidden,
-        positions,
-        norm,
-        normalizesOutputs,
-        embeddingScale,
-        attention,
-        stored,
-        tiedEmbeddings,
-        tokens);
+    return with(all, tokens, own);
   }
 
-  static DecoderConfig parse(JsonFields config) {
-    DecoderFamily family = DecoderFamily.of(config);
+  static DecoderConfig parse(JsonFields file) {
+    DecoderFamily family = DecoderFamily.of(file);
+    boolean nested = family.isNested(file);
+    JsonFields config = nested ? file.object(DecoderFamily.TEXT_CONFIG) : file;
     family.requireKnown(config);
     int hidden = config.requiredInteger("hidden_size", 1, WIDEST);
     int heads = config.requiredInteger("num_attention_heads", 1, MOST_HEADS);
@@ -220,21 +206,30 @@ public record DecoderConfig(
     int vocabulary = config.requiredInteger("vocab_size", 1, WIDEST);
     int positions = config.requiredInteger("max_position_embeddings", 1, Integer.MAX_VALUE);
     boolean biased = config.flag("attention_bias", family.attentionBias());
-    List<Integer> ends = tokens(config, ENDS, vocabulary);
-    List<Integer> paddings = tokens(config, "pad_token_id", vocabulary);
+    int rotated =
+        Rotary.rotated(
+            Rotary.parameters(config),
+            config,
+            headDimension,
+            family.rotatedShare(),
+            family.isHybrid());
+    List<Integer> ends = tokens(having(config, file, ENDS), ENDS, vocabulary);
+    List<Integer> paddings = tokens(having(config, file, PADDING), PADDING, vocabulary);
     Attention attention =
         new Attention(
             heads,
             keyValueHeads,
             headDimension,
+            rotated,
             scale(config, family, headDimension),
             biased || family.hasQueryBias(),
             biased,
             family.normalizesQueries(),
-            family.hasSinks());
+            family.hasSinks(),
+            family.isHybrid());
     SpecialTokens tokens =
         new SpecialTokens(
-            tokens(config, "bos_token_id", vocabulary).stream()
+            tokens(having(config, file, BEGIN), BEGIN, vocabulary).stream()
                 .mapToInt(Integer::intValue)
                 .findFirst(),
             Stream.concat(paddings.stream(), ends.stream()).findFirst().orElse(0),
@@ -248,9 +243,24 @@ public record DecoderConfig(
         family.normalizesOutputs(),
         family.scalesEmbeddings() ? Math.sqrt(hidden) : 1,
         attention,
-        layers(config, family, positions, headDimension),
-        config.flag("tie_word_embeddings", family.tiesEmbeddings()),
-        tokens);
+        layers(config, family, positions, rotated),
+        tied(config, file, family),
+        tokens,
+        new TensorNames(nested ? TensorNames.NESTED : TensorNames.TEXT, family.others()));
+  }
+
+  /** Returns the configuration that has a field: that of the text model, or else the outer one. */
+  private static JsonFields having(JsonFields text, JsonFields file, String field) {
+    return text.has(field) ? text : file;
+  }
+
+  /** Returns whether the embeddings are tied, which both configurations may say. */
+  private static boolean tied(JsonFields text, JsonFields file, DecoderFamily family) {
+    boolean tied = having(text, file, TIED).flag(TIED, family.tiesEmbeddings());
+    if (file.flag(TIED, tied) != tied) {
+      throw file.refused(TIED, tied + ", as in " + DecoderFamily.TEXT_CONFIG);
+    }
+    return tied;
   }
 
   private static double scale(JsonFields config, DecoderFamily family, int headDimension) {
@@ -263,106 +273,14 @@ public record DecoderConfig(
   }
 
   private static List<Layer> layers(
-      JsonFields config, DecoderFamily family, int positions, int headDimension) {
-    List<Integer> windows =
-        windows(config, family, config.requiredInteger("num_hidden_layers", 1, MOST_LAYERS));
-    List<FeedForward> networks = networks(config, family, windows.size());
-    Rotary full = rotary(config, family, positions, headDimension, "full_attention");
-    Rotary sliding = rotary(config, family, positions, headDimension, "sliding_attention");
+      JsonFields config, DecoderFamily family, int positions, int rotated) {
+    List<Mixer> mixers = ConfiguredLayers.mixers(config, family, positions, rotated);
+    List<FeedForward> networks = ConfiguredLayers.networks(config, family, mixers.size());
     List<Layer> layers = new ArrayList<>();
-    for (int i = 0; i < windows.size(); i++) {
-      layers.add(new Layer(windows.get(i), windows.get(i) == 0 ? full : sliding, networks.get(i)));
+    for (int i = 0; i < mixers.size(); i++) {
+      layers.add(new Layer(mixers.get(i), networks.get(i)));
     }
     return layers;
-  }
-
-  private static Rotary rotary(
-      JsonFields config, DecoderFamily family, int positions, int headDimension, String type) {
-    return switch (family) {
-      case LLAMA, MISTRAL, QWEN2, QWEN3, QWEN3_MOE ->
-          Rotary.parse(
-              Rotary.parameters(config),
-              config,
-              new Rotary.Base("rope_theta", 10000),
-              positions,
-              headDimension);
-      case GEMMA3 -> {
-        boolean full = type.equals("full_attention");
-        JsonFields all = config.object(Rotary.PARAMETERS);
-        if (all.has("rope_type")) {
-          throw config.refused(Rotary.PARAMETERS, "an object with one object for each layer type");
-        }
-        yield Rotary.parse(
-            full && !config.has(Rotary.PARAMETERS) ? Rotary.parameters(config) : all.object(type),
-            config,
-            full
-                ? new Rotary.Base("rope_theta", 1e6)
-                : new Rotary.Base("rope_local_base_freq", 1e4),
-            positions,
-            headDimension);
-      }
-      case GPT_OSS -> {
-        JsonFields own = Rotary.parameters(config);
-        yield Rotary.parse(
-            own.names().isEmpty() ? JsonFields.of(EXTENDED, config.where()) : own,
-            config,
-            new Rotary.Base("rope_theta", 150000),
-            positions,
-            headDimension);
-      }
-    };
-  }
-
-  private static List<FeedForward> networks(JsonFields config, DecoderFamily family, int layers) {
-    FeedForward.Gating gating = family.gating(config);
-    FeedForward.Dense dense =
-        new FeedForward.Dense(
-            config.requiredInteger("intermediate_size", 1, WIDEST),
-            config.flag("mlp_bias", false),
-            gating);
-    return switch (family) {
-      case LLAMA, MISTRAL, QWEN2, QWEN3, GEMMA3 -> Collections.nCopies(layers, dense);
-      case QWEN3_MOE -> {
-        int every = config.integer("decoder_sparse_step", 1, MOST_LAYERS).orElse(1);
-        Set<Integer> plain = new HashSet<>(config.integers("mlp_only_layers", 0, MOST_LAYERS));
-        boolean normalized = config.flag("norm_topk_prob", false);
-        int count = experts(config, layers, 0);
-        List<FeedForward> networks = new ArrayList<>();
-        for (int i = 0; i < layers; i++) {
-          networks.add(
-              count == 0 || (i + 1) % every != 0 || plain.contains(i)
-                  ? dense
-                  : new FeedForward.Experts(
-                      config.requiredInteger("moe_intermediate_size", 1, WIDEST),
-                      count,
-                      config.requiredInteger("num_experts_per_tok", 1, count),
-                      normalized
-                          ? FeedForward.Routing.NORMALIZED_SHARES
-                          : FeedForward.Routing.SHARES,
-                      gating,
-                      FeedForward.Layout.SEPARATE));
-        }
-        yield networks;
-      }
-      case GPT_OSS -> {
-        int count = experts(config, layers, 1);
-        yield Collections.nCopies(
-            layers,
-            new FeedForward.Experts(
-                dense.intermediate(),
-                count,
-                config.requiredInteger("num_experts_per_tok", 1, count),
-                FeedForward.Routing.CHOSEN,
-                gating,
-                FeedForward.Layout.TRANSPOSED));
-      }
-    };
-  }
-
-  /** Returns the number of experts of a layer, which newer files call num_local_experts. */
-  private static int experts(JsonFields config, int layers, int least) {
-    String name = config.has("num_local_experts") ? "num_local_experts" : "num_experts";
-    return config.requiredInteger(name, least, MOST_EXPERTS / layers);
   }
 
   private static List<Integer> tokens(JsonFields config, String name, int vocabulary) {
@@ -371,96 +289,66 @@ public record DecoderConfig(
         .toList();
   }
 
-  private static List<Integer> windows(JsonFields config, DecoderFamily family, int layers) {
-    int window =
-        config
-            .integer("sliding_window", 0, Integer.MAX_VALUE)
-            .orElse(config.names().contains("sliding_window") ? 0 : family.window());
-    IntPredicate slides = slides(config, family, window);
-    JsonNode types = config.value("layer_types");
-    if (!types.isMissingNode() && (!types.isArray() || types.size() != layers)) {
-      throw config.refused("layer_types", "a list of " + layers + " types, one per layer");
-    }
-    List<Integer> windows = new ArrayList<>();
-    for (int i = 0; i < layers; i++) {
-      String type = types.path(i).asText(slides.test(i) ? "sliding_attention" : "full_attention");
-      switch (type) {
-        case "full_attention" -> windows.add(0);
-        case "sliding_attention" -> {
-          if (window == 0) {
-            throw config.refused("sliding_window", "1 or more with sliding_attention layers");
-          }
-          windows.add(window);
-        }
-        default ->
-            throw new InvalidInputException(
-                config.where() + ": layer_types \"" + type + "\" is not supported");
-      }
-    }
-    return windows;
-  }
-
-  /** Returns which layers have a window, if the configuration does not list the types of layers. */
-  private static IntPredicate slides(JsonFields config, DecoderFamily family, int window) {
-    boolean asked = window > 0 && config.flag("use_sliding_window", false);
-    return switch (family) {
-      case MISTRAL -> layer -> window > 0;
-      case LLAMA, QWEN2, QWEN3 -> {
-        int first = config.integer("max_window_layers", 0, Integer.MAX_VALUE).orElse(0);
-        yield layer -> asked && layer >= first;
-      }
-      case QWEN3_MOE -> layer -> asked;
-      case GEMMA3 -> {
-        int every = config.integer("sliding_window_pattern", 1, MOST_LAYERS).orElse(6);
-        yield layer -> (layer + 1) % every != 0;
-      }
-      case GPT_OSS -> layer -> layer % 2 == 0;
-    };
-  }
-
-  static String layer(int layer, String name) {
-    return "model.layers." + layer + "." + name;
-  }
-
   /** {@return the names and shapes of all parameters, in the order of checkpoints} */
   public Map<String, List<Long>> parameters() {
     Map<String, List<Long>> shapes = new LinkedHashMap<>();
-    shapes.put(EMBEDDING, List.of((long) vocabulary, (long) hidden));
+    shapes.put(names.embedding(), List.of((long) vocabulary, (long) hidden));
     for (int i = 0; i < layers.size(); i++) {
-      shapes.put(layer(i, "input_layernorm.weight"), List.of((long) hidden));
-      long queries = (long) attention.heads() * attention.headDimension();
-      long keys = (long) attention.keyValueHeads() * attention.headDimension();
-      linear(shapes, layer(i, "self_attn.q_proj"), queries, hidden, attention.queryBias());
-      linear(shapes, layer(i, "self_attn.k_proj"), keys, hidden, attention.queryBias());
-      linear(shapes, layer(i, "self_attn.v_proj"), keys, hidden, attention.queryBias());
-      linear(shapes, layer(i, "self_attn.o_proj"), hidden, queries, attention.outputBias());
-      if (attention.queryNorm()) {
-        shapes.put(layer(i, "self_attn.q_norm.weight"), List.of((long) attention.headDimension()));
-        shapes.put(layer(i, "self_attn.k_norm.weight"), List.of((long) attention.headDimension()));
+      shapes.put(names.layer(i, "input_layernorm.weight"), List.of((long) hidden));
+      if (layers.get(i).mixer() instanceof Mixer.DeltaRule rule) {
+        shapes.putAll(rule.parameters(names.layer(i, Mixer.DeltaRule.PREFIX), hidden));
+      } else {
+        attention(shapes, i);
       }
-      if (attention.sinks()) {
-        shapes.put(layer(i, SINKS), List.of((long) attention.heads()));
-      }
-      shapes.put(layer(i, "post_attention_layernorm.weight"), List.of((long) hidden));
+      shapes.put(names.layer(i, "post_attention_layernorm.weight"), List.of((long) hidden));
       if (normalizesOutputs) {
-        shapes.put(layer(i, "pre_feedforward_layernorm.weight"), List.of((long) hidden));
-        shapes.put(layer(i, "post_feedforward_layernorm.weight"), List.of((long) hidden));
+        shapes.put(names.layer(i, "pre_feedforward_layernorm.weight"), List.of((long) hidden));
+        shapes.put(names.layer(i, "post_feedforward_layernorm.weight"), List.of((long) hidden));
       }
-      shapes.putAll(layers.get(i).feedForward().parameters(layer(i, MLP), hidden));
+      shapes.putAll(layers.get(i).feedForward().parameters(names.layer(i, MLP), hidden));
     }
-    shapes.put(NORM, List.of((long) hidden));
+    shapes.put(names.norm(), List.of((long) hidden));
     if (!tiedEmbeddings) {
-      shapes.put(HEAD, List.of((long) vocabulary, (long) hidden));
+      shapes.put(TensorNames.HEAD, List.of((long) vocabulary, (long) hidden));
     }
     return shapes;
   }
 
-  /** {@return the parts of parameters that all experts of a layer are stored in} */
-  public List<ExpertPart> expertParts() {
-    List<ExpertPart> all = new ArrayList<>();
+  private void attention(Map<String, List<Long>> shapes, int layer) {
+    long width = attention.headDimension();
+    long outputs = attention.heads() * width;
+    long queries = attention.gated() ? 2 * outputs : outputs;
+    long keys = attention.keyValueHeads() * width;
+    String own = names.layer(layer, ATTENTION);
+    linear(shapes, own + "q_proj", queries, hidden, attention.queryBias());
+    linear(shapes, own + "k_proj", keys, hidden, attention.queryBias());
+    linear(shapes, own + "v_proj", keys, hidden, attention.queryBias());
+    linear(shapes, own + "o_proj", hidden, outputs, attention.outputBias());
+    if (attention.queryNorm()) {
+      shapes.put(own + "q_norm.weight", List.of(width));
+      shapes.put(own + "k_norm.weight", List.of(width));
+    }
+    if (attention.sinks()) {
+      shapes.put(names.layer(layer, SINKS), List.of((long) attention.heads()));
+    }
+  }
+
+  /** {@return the parts of parameters that are measured and masked by themselves} */
+  public List<WeightPart> parts() {
+    List<WeightPart> all = new ArrayList<>();
     for (int i = 0; i < layers.size(); i++) {
+      if (layers.get(i).mixer() instanceof Mixer.DeltaRule rule) {
+        all.addAll(rule.parts(names.layer(i, Mixer.DeltaRule.PREFIX)));
+      } else if (attention.gated()) {
+        String fused = names.layer(i, ATTENTION + "q_proj.weight");
+        long width = attention.headDimension();
+        all.add(new RowPart(fused, "q", new RowPart.Rows(0, width, 2 * width, attention.heads())));
+        all.add(
+            new RowPart(
+                fused, "gate", new RowPart.Rows(width, width, 2 * width, attention.heads())));
+      }
       if (layers.get(i).feedForward() instanceof FeedForward.Experts experts) {
-        all.addAll(ExpertPart.of(experts, layer(i, EXPERTS)));
+        all.addAll(ExpertPart.of(experts, names.layer(i, EXPERTS)));
       }
     }
     return all;

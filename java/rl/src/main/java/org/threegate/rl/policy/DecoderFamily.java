@@ -1,8 +1,10 @@
 package org.threegate.rl.policy;
 
 import java.util.Arrays;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.threegate.checkpoint.JsonFields;
 import org.threegate.rl.policy.FeedForward.Gating;
 import org.threegate.run.InvalidInputException;
@@ -18,12 +20,44 @@ enum DecoderFamily {
   QWEN3("qwen3"),
   QWEN3_MOE("qwen3_moe"),
   GEMMA3("gemma3_text"),
-  GPT_OSS("gpt_oss");
+  GPT_OSS("gpt_oss"),
+  QWEN3_5("qwen3_5_text", "qwen3_5"),
+  QWEN3_5_MOE("qwen3_5_moe_text", "qwen3_5_moe"),
+  QWEN3_NEXT("qwen3_next");
+
+  /** The field with the configuration of the text model, in that of a model of several kinds. */
+  static final String TEXT_CONFIG = "text_config";
+
+  private static final String TYPE = "model_type";
 
   private final String label;
+  // The model that has this text model beside others.
+  private final Optional<String> outer;
 
   DecoderFamily(String label) {
     this.label = label;
+    this.outer = Optional.empty();
+  }
+
+  DecoderFamily(String label, String outer) {
+    this.label = label;
+    this.outer = Optional.of(outer);
+  }
+
+  /**
+   * Returns whether a configuration has that of the text model in a field.
+   *
+   * @throws InvalidInputException when the field has the configuration of another model
+   */
+  boolean isNested(JsonFields config) {
+    if (!outer.equals(config.text(TYPE))) {
+      return false;
+    }
+    JsonFields text = config.object(TEXT_CONFIG);
+    if (!text.text(TYPE).orElse(label).equals(label)) {
+      throw text.refused(TYPE, '"' + label + '"');
+    }
+    return true;
   }
 
   /**
@@ -32,9 +66,9 @@ enum DecoderFamily {
    * @throws InvalidInputException when it is not supported
    */
   static DecoderFamily of(JsonFields config) {
-    String type = config.text("model_type").orElse("");
+    String type = config.text(TYPE).orElse("");
     return Arrays.stream(values())
-        .filter(family -> family.label.equals(type))
+        .filter(family -> family.labels().anyMatch(type::equals))
         .findFirst()
         .orElseThrow(
             () ->
@@ -43,20 +77,27 @@ enum DecoderFamily {
                         + ": model_type \""
                         + type
                         + "\" is not supported; "
-                        + labels()
+                        + allLabels()
                         + " are"));
   }
 
-  private static String labels() {
+  private Stream<String> labels() {
+    return Stream.concat(Stream.of(label), outer.stream());
+  }
+
+  private static String allLabels() {
     String all =
-        Arrays.stream(values()).map(own -> own.label).sorted().collect(Collectors.joining(", "));
+        Arrays.stream(values())
+            .flatMap(DecoderFamily::labels)
+            .sorted()
+            .collect(Collectors.joining(", "));
     int last = all.lastIndexOf(", ");
     return all.substring(0, last) + " and" + all.substring(last + 1);
   }
 
   RmsNorm.Kind norm() {
     return switch (this) {
-      case GEMMA3 -> RmsNorm.Kind.CENTRED;
+      case GEMMA3, QWEN3_5, QWEN3_5_MOE, QWEN3_NEXT -> RmsNorm.Kind.CENTRED;
       case GPT_OSS -> RmsNorm.Kind.EXACT;
       case LLAMA, MISTRAL, QWEN2, QWEN3, QWEN3_MOE -> RmsNorm.Kind.ROUNDED;
     };
@@ -73,7 +114,31 @@ enum DecoderFamily {
 
   /** Returns whether each head of queries and keys is normalized. */
   boolean normalizesQueries() {
-    return this == QWEN3 || this == QWEN3_MOE || this == GEMMA3;
+    return this == QWEN3 || this == QWEN3_MOE || this == GEMMA3 || isHybrid();
+  }
+
+  /** Returns whether layers have attention with a gate, or a gated delta rule. */
+  boolean isHybrid() {
+    return this == QWEN3_5 || this == QWEN3_5_MOE || this == QWEN3_NEXT;
+  }
+
+  /** Returns the default of {@code partial_rotary_factor}, the turned share of a head. */
+  double rotatedShare() {
+    return isHybrid() ? 0.25 : 1;
+  }
+
+  /**
+   * Returns what the names of tensors beside the decoder begin with, and why they are no part of
+   * it.
+   */
+  Map<String, String> others() {
+    String several = "it belongs to the layer that predicts a second token (MTP)";
+    return switch (this) {
+      case QWEN3_5, QWEN3_5_MOE ->
+          Map.of("model.visual.", "it belongs to the vision model", "mtp.", several);
+      case QWEN3_NEXT -> Map.of("mtp.", several);
+      case LLAMA, MISTRAL, QWEN2, QWEN3, QWEN3_MOE, GEMMA3, GPT_OSS -> Map.of();
+    };
   }
 
   /** Returns whether queries, keys and values have biases, whatever the configuration says. */
@@ -94,7 +159,7 @@ enum DecoderFamily {
   /** Returns the default of {@code head_dim}, if it does not follow from other widths. */
   Optional<Integer> headDimension() {
     return switch (this) {
-      case GEMMA3 -> Optional.of(256);
+      case GEMMA3, QWEN3_5, QWEN3_5_MOE, QWEN3_NEXT -> Optional.of(256);
       case GPT_OSS -> Optional.of(64);
       case LLAMA, MISTRAL, QWEN2, QWEN3, QWEN3_MOE -> Optional.empty();
     };
@@ -105,7 +170,7 @@ enum DecoderFamily {
     return switch (this) {
       case GEMMA3 -> 4096;
       case GPT_OSS -> 128;
-      case LLAMA, MISTRAL, QWEN2, QWEN3, QWEN3_MOE -> 0;
+      case LLAMA, MISTRAL, QWEN2, QWEN3, QWEN3_MOE, QWEN3_5, QWEN3_5_MOE, QWEN3_NEXT -> 0;
     };
   }
 
@@ -138,7 +203,7 @@ enum DecoderFamily {
     return switch (this) {
       case GEMMA3 -> Gating.GELU_TANH;
       case GPT_OSS -> Gating.CLIPPED; // its hidden_act is not used
-      case LLAMA, MISTRAL, QWEN2, QWEN3, QWEN3_MOE -> Gating.SILU;
+      case LLAMA, MISTRAL, QWEN2, QWEN3, QWEN3_MOE, QWEN3_5, QWEN3_5_MOE, QWEN3_NEXT -> Gating.SILU;
     };
   }
 
@@ -159,7 +224,7 @@ enum DecoderFamily {
         }
       }
       case QWEN3_MOE -> requireNothing(config, "layer_types");
-      case LLAMA, MISTRAL, QWEN2, QWEN3 -> {}
+      case LLAMA, MISTRAL, QWEN2, QWEN3, QWEN3_5, QWEN3_5_MOE, QWEN3_NEXT -> {}
     }
   }
 

@@ -12,7 +12,7 @@ import org.threegate.rl.policy.FeedForward.Layout;
  * the first projection, with a row for each expert.
  *
  * <pre>{@code
- * for (ExpertPart part : decoder.config().expertParts()) {
+ * for (WeightPart part : decoder.config().parts()) {
  *   System.out.println(part.name()); // model.layers.0.mlp.experts.gate_up_proj[3][gate]
  * }
  * }</pre>
@@ -22,7 +22,8 @@ import org.threegate.rl.policy.FeedForward.Layout;
  * @param half the layer, if the parameter has two for each expert
  * @param layout how the matrices are stored
  */
-public record ExpertPart(String parameter, OptionalInt expert, Optional<Half> half, Layout layout) {
+public record ExpertPart(String parameter, OptionalInt expert, Optional<Half> half, Layout layout)
+    implements WeightPart {
   /** The layers in {@code gate_up_proj}. */
   public enum Half {
     /** The gate. */
@@ -65,22 +66,18 @@ public record ExpertPart(String parameter, OptionalInt expert, Optional<Half> ha
     return all;
   }
 
-  /** {@return whether the part is a matrix of one expert} Otherwise it has biases. */
+  @Override
   public boolean isMatrix() {
     return expert.isPresent();
   }
 
-  /** {@return the name, as {@code threegate compare} and {@code threegate mask} have it} */
+  @Override
   public String name() {
     String number = expert.isPresent() ? "[" + expert.getAsInt() + ']' : "";
     return parameter + number + half.map(own -> '[' + own.label + ']').orElse("");
   }
 
-  /**
-   * {@return a view of the part, with rows and columns as they are stored}
-   *
-   * @param whole the parameter, or a tensor of its shape
-   */
+  @Override
   public Tensor in(Tensor whole) {
     Tensor own = expert.isPresent() ? whole.select(0, expert.getAsInt()) : whole;
     if (half.isEmpty()) {
@@ -94,11 +91,7 @@ public record ExpertPart(String parameter, OptionalInt expert, Optional<Half> ha
     return own.narrow(0, second * rows, rows);
   }
 
-  /**
-   * {@return the matrix, [outputs, inputs]}
-   *
-   * @param whole the parameter, or a tensor of its shape
-   */
+  @Override
   public Tensor matrix(Tensor whole) {
     return layout == Layout.TRANSPOSED ? in(whole).t() : in(whole);
   }

@@ -110,9 +110,17 @@ public sealed interface FeedForward {
    * @param routing the weights of the chosen experts
    * @param gating the activation
    * @param layout how the matrices are stored
+   * @param shared the width of an expert of all tokens, whose output has a gate ({@code
+   *     shared_expert_intermediate_size}); 0 for none
    */
   record Experts(
-      int intermediate, int count, int chosen, Routing routing, Gating gating, Layout layout)
+      int intermediate,
+      int count,
+      int chosen,
+      Routing routing,
+      Gating gating,
+      Layout layout,
+      int shared)
       implements FeedForward {
     /**
      * Checks the number of chosen experts.
@@ -128,7 +136,7 @@ public sealed interface FeedForward {
 
     /** {@return the same experts in another layout} */
     Experts in(Layout other) {
-      return new Experts(intermediate, count, chosen, routing, gating, other);
+      return new Experts(intermediate, count, chosen, routing, gating, other, shared);
     }
 
     @Override
@@ -159,9 +167,19 @@ public sealed interface FeedForward {
           shapes.put(experts + "down_proj_bias", List.of(all, narrow));
         }
       }
+      if (shared > 0) {
+        shapes.putAll(new Dense(shared, false, gating).parameters(prefix + SHARED, hidden));
+        linear(shapes, prefix + SHARED_GATE, 1, hidden, false);
+      }
       return shapes;
     }
   }
+
+  /** What the names of the expert of all tokens begin with. */
+  static final String SHARED = "shared_expert.";
+
+  /** The name of the gate of that expert. */
+  static final String SHARED_GATE = "shared_expert_gate";
 
   /** {@return the activation} */
   Gating gating();

@@ -59,7 +59,7 @@ public final class JsonTokenizer implements Tokenizer {
   public static JsonTokenizer load(Path directory) {
     Path path = directory.resolve("tokenizer.json");
     TokenizerSettings settings = TokenizerSettings.read(directory.resolve(SETTINGS));
-    TokenizerFile.Checked file = TokenizerFile.read(path, settings.special());
+    TokenizerFile.Checked file = TokenizerFile.read(path, settings);
     System.setProperty(OFFLINE, "true");
     UnpackedLibraries.prepareTokenizers();
     try {

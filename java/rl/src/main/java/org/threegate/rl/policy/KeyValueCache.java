@@ -1,14 +1,16 @@
 package org.threegate.rl.policy;
 
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * Caches the attention keys and values of tokens, so that a decoder processes each token once.
+ * Caches what the layers keep of tokens, so that a decoder processes each token once: the keys and
+ * values of attention, and the states of gated delta rules.
  *
  * <pre>{@code
  * try (KeyValueCache cache = decoder.cache(1, 32)) {
@@ -18,8 +20,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 public final class KeyValueCache implements AutoCloseable {
   private final int capacity;
-  private final List<Tensor> keys = new ArrayList<>();
-  private final List<Tensor> values = new ArrayList<>();
+  // By the numbers of the layers.
+  private final Map<Integer, Tensor> keys = new HashMap<>();
+  private final Map<Integer, Tensor> values = new HashMap<>();
+  private final Map<Integer, DeltaState> states = new HashMap<>();
   // False at padding, [batch, capacity].
   private Tensor mask;
   private int length;
@@ -34,31 +38,32 @@ public final class KeyValueCache implements AutoCloseable {
    *
    * @param capacity the maximal number of tokens per sequence
    * @param type the dtype of keys and values
+   * @param exact the dtype of the memories of gated delta rules
    */
-  static KeyValueCache of(DecoderConfig config, ScalarType type, int batch, int capacity) {
-    Tensor mask =
-        Scopes.own(
-            () ->
-                ModelDevice.placed(
-                    torch.zeros(new long[] {batch, capacity}, new TensorOptions(ScalarType.Bool))));
+  static KeyValueCache of(
+      DecoderConfig config, ScalarType type, ScalarType exact, int batch, int capacity) {
+    Tensor mask = zeros(ScalarType.Bool, batch, capacity);
     KeyValueCache cache = new KeyValueCache(capacity, mask);
+    long heads = config.attention().keyValueHeads();
+    long width = config.attention().headDimension();
     for (int layer = 0; layer < config.layers().size(); layer++) {
-      for (List<Tensor> tensors : List.of(cache.keys, cache.values)) {
-        tensors.add(
-            Scopes.own(
-                () ->
-                    ModelDevice.placed(
-                        torch.zeros(
-                            new long[] {
-                              batch,
-                              config.attention().keyValueHeads(),
-                              capacity,
-                              config.attention().headDimension()
-                            },
-                            new TensorOptions(type)))));
+      if (config.layers().get(layer).mixer() instanceof Mixer.DeltaRule rule) {
+        cache.states.put(layer, DeltaState.of(rule, type, exact, batch));
+      } else {
+        cache.keys.put(layer, zeros(type, batch, heads, capacity, width));
+        cache.values.put(layer, zeros(type, batch, heads, capacity, width));
       }
     }
     return cache;
+  }
+
+  private static Tensor zeros(ScalarType type, long... shape) {
+    return Scopes.own(() -> ModelDevice.placed(torch.zeros(shape, new TensorOptions(type))));
+  }
+
+  /** Returns the state of the gated delta rule of a layer, which is changed in place. */
+  DeltaState state(int layer) {
+    return states.get(layer);
   }
 
   /** {@return the number of tokens so far, including padding} */
@@ -106,9 +111,10 @@ public final class KeyValueCache implements AutoCloseable {
 
   /** Keeps the given rows of the batch, and drops the others. */
   void select(Tensor rows) {
-    for (List<Tensor> tensors : List.of(keys, values)) {
-      tensors.replaceAll(tensor -> selected(tensor, rows));
+    for (Map<Integer, Tensor> tensors : List.of(keys, values)) {
+      tensors.replaceAll((layer, tensor) -> selected(tensor, rows));
     }
+    states.replaceAll((layer, state) -> state.map(tensor -> selected(tensor, rows)));
     mask = selected(mask, rows);
   }
 
@@ -120,8 +126,9 @@ public final class KeyValueCache implements AutoCloseable {
 
   @Override
   public void close() {
-    keys.forEach(Tensor::close);
-    values.forEach(Tensor::close);
+    keys.values().forEach(Tensor::close);
+    values.values().forEach(Tensor::close);
+    states.values().forEach(DeltaState::close);
     mask.close();
   }
 }

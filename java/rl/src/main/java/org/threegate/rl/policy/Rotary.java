@@ -163,24 +163,48 @@ public record Rotary(
   }
 
   /**
+   * Returns the number of dimensions of a head that the embeddings turn.
+   *
+   * @param own the parameters of the embeddings
+   * @param share the share of them, if the configuration has none
+   * @param supported whether other shares than 1 are supported
+   * @throws InvalidInputException when the number is not even, or not supported
+   */
+  static int rotated(
+      JsonFields own, JsonFields config, int headDimension, double share, boolean supported) {
+    double partial = (own.has(PARTIAL) ? own : config).number(PARTIAL, 0, 1).orElse(share);
+    if (partial != 1 && !supported) {
+      throw new InvalidInputException(
+          config.where() + ": partial_rotary_factor " + partial + " is not supported");
+    }
+    int rotated = (int) (headDimension * partial);
+    if (rotated < 2 || rotated % 2 != 0) {
+      throw new InvalidInputException(
+          config.where()
+              + ": partial_rotary_factor "
+              + partial
+              + " turns "
+              + rotated
+              + " dimensions of a head of "
+              + headDimension
+              + "; it must be an even number from 2");
+    }
+    return rotated;
+  }
+
+  /**
    * Reads the embeddings from a configuration.
    *
    * @param own the parameters of the embeddings
    * @param theta where the base is found, if they have none
    * @param positions the maximal number of positions
-   * @param headDimension the width of a head
+   * @param rotated the dimensions of a head that are turned
    * @throws InvalidInputException when the extension is not supported or a value is invalid
    */
-  static Rotary parse(
-      JsonFields own, JsonFields config, Base theta, int positions, int headDimension) {
+  static Rotary parse(JsonFields own, JsonFields config, Base theta, int positions, int rotated) {
     String type = own.text("rope_type").or(() -> own.text("type")).orElse("default");
     double base = theta.of(own, config);
-    double partial = (own.has(PARTIAL) ? own : config).number(PARTIAL, 0, 1).orElse(1);
     Extension extension = Extension.of(type, config.where());
-    if (partial != 1) {
-      throw new InvalidInputException(
-          config.where() + ": partial_rotary_factor " + partial + " is not supported");
-    }
     // Dynamic scaling begins where the positions of the model end.
     int original = extension == Extension.DYNAMIC ? positions : original(own, config, positions);
     double factor =
@@ -214,7 +238,7 @@ public record Rotary(
           case DEFAULT, LINEAR, LLAMA3, DYNAMIC -> 1;
         },
         !own.flag("truncate", true),
-        extension == Extension.LONGROPE ? Factors.parse(own, headDimension / 2) : Factors.NONE);
+        extension == Extension.LONGROPE ? Factors.parse(own, rotated / 2) : Factors.NONE);
   }
 
   /** The number outside the parameters counts first, as in transformers. */
@@ -255,7 +279,7 @@ public record Rotary(
   /**
    * {@return the frequency of each pair of dimensions of a head, in radians per position}
    *
-   * @param headDimension the width of a head, an even number
+   * @param headDimension the dimensions of a head that are turned, an even number
    * @param length the number of tokens of the sequence so far
    */
   public double[] frequencies(int headDimension, long length) {

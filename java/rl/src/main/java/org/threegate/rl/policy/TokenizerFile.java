@@ -21,12 +21,14 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
 import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 
 /**
  * Validates a {@code tokenizer.json} and rewrites it from values that are known to be safe. The
@@ -68,9 +70,10 @@ final class TokenizerFile {
   private String model = "";
   private int longestToken;
   private boolean isPairs;
-  private final Set<String> special;
-  // Special tokens of the vocabulary that need not be among the added ones.
-  private final Map<String, Integer> named = new TreeMap<>();
+  private final TokenizerSettings settings;
+  // Ids of tokens of the settings that are in the vocabulary, and the size of the vocabulary.
+  private final Map<String, Integer> named = new HashMap<>();
+  private int size;
 
   /**
    * A validated tokenizer.
@@ -93,22 +96,22 @@ final class TokenizerFile {
       Tokenizer.Surrounding surrounding,
       boolean isPairs) {}
 
-  private TokenizerFile(Set<String> special) {
-    this.special = special;
+  private TokenizerFile(TokenizerSettings settings) {
+    this.settings = settings;
   }
 
   /**
    * Reads and validates a file.
    *
-   * @param special tokens that are special even if the file does not say so
+   * @param settings the tokens that are special, or are added, even if the file does not say so
    * @throws InvalidInputException when the file is missing, or is not known to be safe
    */
-  static Checked read(Path path, Set<String> special) {
+  static Checked read(Path path, TokenizerSettings settings) {
     try (Reader reader =
             new InputStreamReader(
                 InputFiles.open(path, LARGEST), StandardCharsets.UTF_8.newDecoder());
         JsonParser parser = JSON.createParser(reader)) {
-      TokenizerFile file = new TokenizerFile(special);
+      TokenizerFile file = new TokenizerFile(settings);
       file.fields(parser);
       return file.checked();
     } catch (JsonProcessingException e) {
@@ -144,10 +147,12 @@ final class TokenizerFile {
         case "model" -> {
           StringWriter writer = new StringWriter();
           try (JsonGenerator out = MAPPER.createGenerator(writer)) {
-            TokenizerVocabulary.Written written = TokenizerVocabulary.copy(parser, out, special);
+            TokenizerVocabulary.Written written =
+                TokenizerVocabulary.copy(parser, out, settings.tokens().keySet());
             longestToken = written.longest();
             isPairs = written.isPairs();
             named.putAll(written.ids());
+            size = written.size();
           }
           model = writer.toString();
         }
@@ -201,30 +206,59 @@ final class TokenizerFile {
   }
 
   private JsonNode addedTokens() {
-    ArrayNode tokens = JsonNodeFactory.instance.arrayNode();
     if (!addedTokens.isNull() && (!addedTokens.isArray() || addedTokens.size() > MOST_ADDED)) {
       throw refused(ADDED, "must be a list of at most " + MOST_ADDED + " tokens");
     }
-    int together = 0;
-    boolean blankToLeft = false;
-    boolean anyToRight = false;
+    AddedTokens tokens = new AddedTokens();
     for (int i = 0; i < addedTokens.size(); i++) {
       TokenizerFields given = new TokenizerFields(addedTokens.get(i), ADDED + "[" + i + "]");
+      tokens.add(given, given.number("id", 0, TokenizerVocabulary.LARGEST_ID));
+    }
+    settings
+        .tokens()
+        .forEach(
+            (content, description) -> {
+              if (!content.isEmpty() && !tokens.contents.contains(content)) {
+                int id = named.getOrDefault(content, Math.max(size, tokens.highest + 1));
+                tokens.add(new TokenizerFields(description, "the token " + name(content)), id);
+              }
+            });
+    return tokens.checked();
+  }
+
+  private static String name(String content) {
+    return '"' + PrintableText.name(content) + '"';
+  }
+
+  /** The added tokens of the file, and then those of the settings that it does not have. */
+  private final class AddedTokens {
+    private final ArrayNode tokens = JsonNodeFactory.instance.arrayNode();
+    private final Set<String> contents = new HashSet<>();
+    private int highest = -1;
+    private int together;
+    private boolean blankToLeft;
+    private boolean anyToRight;
+
+    void add(TokenizerFields given, int id) {
+      if (tokens.size() == MOST_ADDED) {
+        throw refused(ADDED, "must be a list of at most " + MOST_ADDED + " tokens");
+      }
       boolean left = given.flag("lstrip", false);
       boolean right = given.flag("rstrip", false);
       boolean alone = given.flag("single_word", false);
       boolean isNormalized = given.flag("normalized", true);
       String content = given.text("content", 0, LONGEST_ADDED);
-      named.remove(content);
+      contents.add(content);
+      highest = Math.max(highest, id);
       tokens
           .addObject()
-          .put("id", given.number("id", 0, TokenizerVocabulary.LARGEST_ID))
+          .put("id", id)
           .put("content", content)
           .put("single_word", alone)
           .put("lstrip", left)
           .put("rstrip", right)
           .put("normalized", isNormalized)
-          .put("special", given.flag("special", false) || special.contains(content));
+          .put("special", given.flag("special", false) || settings.special().contains(content));
       if (isNormalized) {
         normalized.add(content);
       }
@@ -239,28 +273,16 @@ final class TokenizerFile {
       blankToLeft |= left && mayBeBlank;
       anyToRight |= right;
     }
-    for (Map.Entry<String, Integer> token : named.entrySet()) {
-      int bytes = TokenizerFields.bytes(token.getKey());
-      if (bytes > 0 && bytes <= LONGEST_ADDED && tokens.size() < MOST_ADDED) {
-        tokens
-            .addObject()
-            .put("id", token.getValue())
-            .put("content", token.getKey())
-            .put("single_word", false)
-            .put("lstrip", false)
-            .put("rstrip", false)
-            .put("normalized", false)
-            .put("special", true);
-        together += bytes;
+
+    JsonNode checked() {
+      if (together > LONGEST_ADDED_TOGETHER) {
+        throw refused(ADDED, "has " + together + " bytes, not up to " + LONGEST_ADDED_TOGETHER);
       }
+      // The token would start within the other's match and end before its own start.
+      if (blankToLeft && anyToRight) {
+        throw refused(ADDED, "combines a token with rstrip and a blank token with lstrip");
+      }
+      return tokens;
     }
-    if (together > LONGEST_ADDED_TOGETHER) {
-      throw refused(ADDED, "has " + together + " bytes, not up to " + LONGEST_ADDED_TOGETHER);
-    }
-    // The token would start within the other's match and end before its own start.
-    if (blankToLeft && anyToRight) {
-      throw refused(ADDED, "combines a token with rstrip and a blank token with lstrip");
-    }
-    return tokens;
   }
 }

@@ -55,8 +55,9 @@ final class TokenizerVocabulary {
    * @param longest the length of the longest token in bytes
    * @param isPairs whether it is a byte pair encoding
    * @param ids the ids of the tokens that were looked for
+   * @param size the number of tokens
    */
-  record Written(int longest, boolean isPairs, Map<String, Integer> ids) {}
+  record Written(int longest, boolean isPairs, Map<String, Integer> ids, int size) {}
 
   /**
    * Writes the model at the position of a parser.
@@ -87,7 +88,7 @@ final class TokenizerVocabulary {
     }
     settings(new TokenizerFields(settings, "model"));
     out.writeEndObject();
-    return new Written(longest, isPairs, ids);
+    return new Written(longest, isPairs, ids, size);
   }
 
   private void settings(TokenizerFields given) throws IOException {

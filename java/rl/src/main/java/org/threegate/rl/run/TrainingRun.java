@@ -65,6 +65,14 @@ public final class TrainingRun implements AutoCloseable {
     default void serves(URI page) {}
 
     /**
+     * Called before the first step if the checkpoint has tensors that are no part of the decoder.
+     *
+     * @param reasons the reasons by the names of the tensors. The result does not have these
+     *     tensors
+     */
+    default void leftOut(Map<String, String> reasons) {}
+
+    /**
      * Called before the first step if only some weights have a mask.
      *
      * @param names the weights that have no mask and may move everywhere
@@ -198,6 +206,9 @@ public final class TrainingRun implements AutoCloseable {
         new RunObservers(
             context, session, files, from, new RunObservers.Outside(sinks, listener::unreported))) {
       observers.page().ifPresent(listener::serves);
+      if (!session.policy().leftOut().isEmpty()) {
+        listener.leftOut(session.policy().leftOut());
+      }
       if (!session.unmasked().isEmpty()) {
         listener.unmasked(session.unmasked());
       }

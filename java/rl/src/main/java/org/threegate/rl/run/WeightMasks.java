@@ -11,31 +11,34 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.kernel.Mask;
 import org.threegate.rl.policy.Decoder;
-import org.threegate.rl.policy.ExpertPart;
 import org.threegate.rl.policy.Tensors;
+import org.threegate.rl.policy.WeightPart;
 import org.threegate.run.InvalidInputException;
 
 /** The masks of the weights of a model. The surrounding scope frees the tensors. */
 final class WeightMasks {
   private final Decoder model;
-  private final Map<String, ExpertPart> parts = new LinkedHashMap<>();
+  private final Map<String, WeightPart> parts = new LinkedHashMap<>();
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
   private final Set<String> masked = new HashSet<>();
 
   WeightMasks(Decoder model) {
     this.model = model;
-    model.config().expertParts().forEach(part -> parts.put(part.name(), part));
+    model.config().parts().forEach(part -> parts.put(part.name(), part));
   }
 
   /**
-   * Adds the mask of a weight, or of a part of a weight of all experts. The other parts of that
-   * weight may move everywhere, until they have masks.
+   * Adds the mask of a weight, or of a part of a fused weight or of a weight of all experts. The
+   * other parts of that weight may move everywhere, until they have masks.
    *
    * @param where the source of the mask, for errors
    * @throws InvalidInputException when there is no such weight, or it has another shape
    */
   void put(String where, String name, Mask mask) {
-    ExpertPart part = parts.get(name);
+    if (model.leftOut().containsKey(name.replaceFirst("(\\[[^\\]]*\\])+$", ""))) {
+      return; // it does not move, as there is no such parameter
+    }
+    WeightPart part = parts.get(name);
     String parameter = part == null ? name : part.parameter();
     Tensor weight = model.parameters().get(parameter);
     if (weight == null) {
@@ -43,7 +46,11 @@ final class WeightMasks {
           where + ": mask \"" + name + "\" does not belong to a weight of the model");
     }
     Tensor own = part == null ? weight : part.in(weight);
-    if (own.dim() != 2 || own.size(0) != mask.rows() || own.size(1) != mask.columns()) {
+    boolean fits =
+        (part == null ? own.dim() == 2 : own.dim() >= 2)
+            && own.size(-1) == mask.columns()
+            && own.numel() == mask.rows() * mask.columns();
+    if (!fits) {
       throw new InvalidInputException(
           where
               + ": mask \""
@@ -58,7 +65,8 @@ final class WeightMasks {
     if (part == null) {
       tensors.put(name, values);
     } else {
-      part.in(tensors.computeIfAbsent(parameter, all -> open(weight))).copy_(values);
+      Tensor whole = tensors.computeIfAbsent(parameter, all -> open(weight));
+      part.in(whole).copy_(values.view_as(own));
     }
     masked.add(name);
   }
@@ -80,7 +88,7 @@ final class WeightMasks {
                 model.trainable().keySet().stream().filter(name -> !tensors.containsKey(name)),
                 parts.values().stream()
                     .filter(part -> tensors.containsKey(part.parameter()))
-                    .map(ExpertPart::name)
+                    .map(WeightPart::name)
                     .filter(name -> !masked.contains(name)))
             .toList();
   }

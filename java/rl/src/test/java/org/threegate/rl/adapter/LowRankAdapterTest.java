@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -23,6 +24,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Json;
+import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.rl.optimizer.AdamW;
@@ -39,6 +41,13 @@ import org.threegate.testing.NativeLeaks;
 class LowRankAdapterTest {
   private static final Path MODEL = Path.of("src/test/resources/decoders/llama");
   private static final Path PEFT = Path.of("src/test/resources/adapters/lora");
+
+  private static final String ADAPTER_WEIGHTS = "adapter_model.safetensors";
+  private static final List<String> ALSO_LINEAR =
+      Stream.concat(
+              AdapterOptions.ALL.stream(),
+              Stream.of("in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a", "out_proj"))
+          .toList();
 
   @TempDir Path directory;
 
@@ -72,11 +81,18 @@ class LowRankAdapterTest {
 
   /** Matrices of experts that are stored together have no factors, as in PEFT. */
   @ParameterizedTest
-  @CsvSource({"gemma3, 21", "gpt-oss, 8", "qwen3-moe, 39", "qwen3-moe-fused, 8"})
+  @CsvSource({
+    "gemma3, 21",
+    "gpt-oss, 8",
+    "qwen3-moe, 39",
+    "qwen3-moe-fused, 8",
+    "qwen3-5, 31",
+    "qwen3-5-moe, 39"
+  })
   void adaptersAreOfTheLinearLayersOfEveryFamily(String name, int layers) throws IOException {
     requireTheSame(
         MODEL.resolveSibling(name),
-        new AdapterOptions(3, 4, false, AdapterOptions.ALL, Initialisation.LORA),
+        new AdapterOptions(3, 4, false, ALSO_LINEAR, Initialisation.LORA),
         layers);
   }
 
@@ -118,6 +134,37 @@ class LowRankAdapterTest {
       try (Decoder merged = Decoder.load(context, directory)) {
         assertClose(logits(merged), after, 5e-5);
       }
+    }
+  }
+
+  /** PEFT names the layers as the text model alone does, if it was loaded without the others. */
+  @Test
+  void namesOfTheTextModelAloneAreRead() throws IOException {
+    Path path = MODEL.resolveSibling("qwen3-5");
+    Path alone = Files.createDirectory(directory.resolve("alone"));
+    AdapterOptions options = new AdapterOptions(2, 4, false, ALSO_LINEAR, Initialisation.MILORA);
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder base = Decoder.load(context, path);
+        Decoder model = Decoder.load(context, path);
+        LowRankAdapter adapter = LowRankAdapter.attach(context, model, options, 1)) {
+      model.factors().values().forEach(own -> own.b().detach().mul_(new Scalar(1.5)));
+      adapter.write(directory, "base");
+      Files.copy(directory.resolve("adapter_config.json"), alone.resolve("adapter_config.json"));
+      SafetensorsWriter writer = new SafetensorsWriter();
+      try (Checkpoint file = Checkpoint.open(context, directory.resolve(ADAPTER_WEIGHTS))) {
+        for (var tensor : file.tensors().values()) {
+          writer.tensor(
+              tensor.name().replace("language_model.", ""),
+              tensor.type(),
+              tensor.shape(),
+              tensor.file().buffer().getBytes(tensor.offset(), tensor.bytes()));
+        }
+        writer.write(alone.resolve(ADAPTER_WEIGHTS));
+      }
+      LowRankAdapter.read(context, base, alone);
+      assertThat(base.factors().keySet()).isEqualTo(model.factors().keySet());
+      assertClose(logits(base), logits(model), 5e-5);
     }
   }
 

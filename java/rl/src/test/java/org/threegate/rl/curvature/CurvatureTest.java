@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
@@ -20,6 +21,8 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.threegate.analysis.curvature.Capture;
 import org.threegate.analysis.curvature.FiniteDifferenceHessian;
 import org.threegate.analysis.curvature.FisherKind;
@@ -64,16 +67,20 @@ class CurvatureTest {
   }
 
   /** Exact products agree with finite differences of gradients, within their error bound. */
-  @Test
-  void exactProductsAreThoseOfFiniteDifferences() {
+  @ParameterizedTest
+  @CsvSource({
+    "llama, model.layers.0.self_attn.q_proj.weight model.layers.1.mlp.down_proj.weight"
+        + " model.norm.weight",
+    "qwen3-5-text, model.layers.0.linear_attn.in_proj_qkv.weight model.layers.0.linear_attn.A_log"
+        + " model.layers.1.self_attn.q_proj.weight model.layers.2.linear_attn.conv1d.weight"
+  })
+  void exactProductsAreThoseOfFiniteDifferences(String decoder, String names) {
     try (Context context = Context.open();
         PointerScope scope = new PointerScope();
-        Decoder model = Decoder.load(context, MODEL, Decoder.Storage.FLOAT64)) {
+        Decoder model =
+            Decoder.load(context, MODEL.resolveSibling(decoder), Decoder.Storage.FLOAT64)) {
       List<Tensor> parameters =
-          List.of(
-              model.parameters().get("model.layers.0.self_attn.q_proj.weight"),
-              model.parameters().get("model.layers.1.mlp.down_proj.weight"),
-              model.parameters().get("model.norm.weight"));
+          Arrays.stream(names.split(" ")).map(model.parameters()::get).toList();
       Supplier<Tensor> objective = objective(model, texts());
       ExactHessian hessian = new ExactHessian(parameters, objective);
       OperatorCheck.requireDeterministic(hessian, 1);

@@ -53,7 +53,10 @@ class DifferentiationTest {
     return values;
   }
 
-  /** The models cover tied embeddings, biases, sliding windows, norms of heads, sinks, experts. */
+  /**
+   * The models cover tied embeddings, biases, sliding windows, norms of heads, sinks, experts,
+   * delta rules.
+   */
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -64,7 +67,10 @@ class DifferentiationTest {
         "gemma3",
         "gpt-oss",
         "qwen3-moe",
-        "qwen3-moe-fused"
+        "qwen3-moe-fused",
+        "qwen3-5",
+        "qwen3-5-moe",
+        "qwen3-next"
       })
   void activationsThatAreComputedAgainGiveTheSameGradients(String name) {
     try (Context context = Context.open();

@@ -178,6 +178,30 @@ class GenerationTest {
   }
 
   @Test
+  void tokensThatCannotBeAddedAreRefused() throws IOException {
+    Map<String, String> refused =
+        Map.of(
+            "{'added_tokens_decoder':[]}",
+            "added_tokens_decoder is []; it must be an object",
+            "{'added_tokens_decoder':{'a':'b'}}",
+            "it must be named by a number",
+            "{'eos_token':{'content':'new','lstrip':1}}",
+            "the token \"new\".lstrip must be true",
+            "{'eos_token':'" + "x".repeat(513) + "'}",
+            "content has 513 bytes, not 0 to 512",
+            "{'bos_token':{'content':' ','lstrip':true},'eos_token':{'content':'e','rstrip':true}}",
+            "combines a token with rstrip and a blank token with lstrip");
+    for (Map.Entry<String, String> one : refused.entrySet()) {
+      JsonNode settings = JSON.readTree(one.getKey().replace('\'', '"'));
+      assertThatThrownBy(
+              () -> tokenizer("bpe-gpt2", JSON.createObjectNode(), settings), one.getKey())
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("tokenizer")
+          .hasMessageContaining(one.getValue());
+    }
+  }
+
+  @Test
   void postProcessorsThatCannotBeFollowedAreRefused() throws IOException {
     Map<String, String> refused =
         Map.ofEntries(

@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -68,8 +69,7 @@ class SizesTest {
               if (config.attention().headDimension() < 1000) {
                 for (long length : new long[] {1, 1 << 30}) {
                   for (Rotary rotary : rotaries(config)) {
-                    for (double angle :
-                        rotary.frequencies(config.attention().headDimension(), length)) {
+                    for (double angle : rotary.frequencies(config.attention().rotated(), length)) {
                       assertThat(angle).isFinite();
                     }
                   }
@@ -82,7 +82,8 @@ class SizesTest {
   private static Set<Rotary> rotaries(DecoderConfig config) {
     return config.layers().stream()
         .limit(1000)
-        .map(DecoderConfig.Layer::rotary)
+        .flatMap(layer -> attention(layer).stream())
+        .map(Mixer.Attention::rotary)
         .collect(Collectors.toSet());
   }
 
@@ -91,6 +92,14 @@ class SizesTest {
     return System.getProperty("threegate.test.sizes", "").equals("all")
         ? List.of("llama-yarn", "gpt-oss")
         : List.of("llama-yarn");
+  }
+
+  private static Optional<Mixer.Attention> attention(DecoderConfig.Layer layer) {
+    return layer.mixer() instanceof Mixer.Attention own ? Optional.of(own) : Optional.empty();
+  }
+
+  private static Mixer.Attention only(DecoderConfig.Layer layer) {
+    return attention(layer).orElseThrow();
   }
 
   @ParameterizedTest
@@ -172,7 +181,7 @@ class SizesTest {
              "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu"}""");
     assertThat(old.attention().keyValueHeads()).isEqualTo(32);
     assertThat(old.attention().headDimension()).isEqualTo(128);
-    assertThat(old.layers().get(0).rotary().base()).isEqualTo(1e6);
+    assertThat(only(old.layers().get(0)).rotary().base()).isEqualTo(1e6);
   }
 
   /** Configurations on the hub were written by older versions of transformers. */
@@ -205,7 +214,7 @@ class SizesTest {
     assertThat(older).isEqualTo(newer);
     assertThat(older.tiedEmbeddings()).isTrue();
     assertThat(older.attention().scale()).isEqualTo(1.0 / 16);
-    assertThat(older.layers()).extracting(layer -> layer.rotary().base()).contains(1e4, 1e6);
+    assertThat(older.layers()).extracting(layer -> only(layer).rotary().base()).contains(1e4, 1e6);
     String experts = Files.readString(DECODERS.resolve("qwen3-moe/config.json"));
     assertThat(parse(experts.replace("num_local_experts", "num_experts")))
         .isEqualTo(parse(experts));
@@ -225,7 +234,7 @@ class SizesTest {
                   "original_max_position_embeddings": 4096, "rope_type": "yarn",
                   "truncate": false}}""");
     assertThat(parse(oss + "}")).isEqualTo(stated);
-    assertThat(stated.layers()).extracting(DecoderConfig.Layer::window).startsWith(128, 0, 128);
+    assertThat(stated.layers()).extracting(layer -> only(layer).window()).startsWith(128, 0, 128);
   }
 
   @Test
