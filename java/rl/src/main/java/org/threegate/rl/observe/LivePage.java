@@ -151,6 +151,7 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
                 array.add(
                     SampledText.row(
                         own,
+                        LONGEST_TEXT,
                         text -> SampledText.printable(text, LONGEST_TEXT),
                         PrintableText::name)));
     return new HttpAnswer(

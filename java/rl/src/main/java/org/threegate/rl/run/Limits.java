@@ -1,6 +1,7 @@
 package org.threegate.rl.run;
 
 import org.threegate.checkpoint.NamePattern;
+import org.threegate.rl.environment.EnvironmentSource;
 import org.threegate.rl.verifier.RewardSource;
 import org.threegate.run.InvalidInputException;
 
@@ -69,6 +70,15 @@ final class Limits {
   static RewardSource reward(String key, String text) {
     try {
       return RewardSource.of(text);
+    } catch (IllegalArgumentException e) {
+      throw new Exceeded(key, key + ": " + e.getMessage());
+    }
+  }
+
+  /** Requires an environment. */
+  static EnvironmentSource environment(String key, String text) {
+    try {
+      return EnvironmentSource.of(text);
     } catch (IllegalArgumentException e) {
       throw new Exceeded(key, key + ": " + e.getMessage());
     }
