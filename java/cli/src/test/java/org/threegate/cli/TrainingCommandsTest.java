@@ -1,6 +1,7 @@
 package org.threegate.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -28,12 +29,20 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
 import org.threegate.rl.environment.Environment;
 import org.threegate.rl.environment.Episode;
 import org.threegate.rl.environment.Reply;
+import org.threegate.rl.event.Decision;
+import org.threegate.rl.event.TrainingCallback;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.run.TrainingConfig;
 import org.threegate.rl.run.TrainingConfigs;
+import org.threegate.rl.run.TrainingRun;
 import org.threegate.rl.task.Message;
 import org.threegate.rl.task.Problem;
+import org.threegate.run.CancelledException;
 import org.threegate.testing.Glossary;
 import org.threegate.testing.NativeLeaks;
 
@@ -620,6 +629,88 @@ class TrainingCommandsTest {
     }
     arguments.addAll(List.of((Object[]) changes));
     return run(arguments.toArray());
+  }
+
+  /** Stops after the second of two evaluations, and lowers the rate after the first of them. */
+  private static final class Patient implements TrainingCallback {
+    private int evaluations;
+
+    @Override
+    public Decision after(TrainingEvent event) {
+      if (!(event instanceof TrainingEvent.Measured)) {
+        return Decision.GO_ON;
+      }
+      return ++evaluations == 2
+          ? Decision.learningRate(1e-4)
+          : evaluations == 3 ? Decision.stop("enough evaluations") : Decision.GO_ON;
+    }
+
+    @Override
+    public Map<String, String> state() {
+      return Map.of("evaluations", Integer.toString(evaluations));
+    }
+
+    @Override
+    public void restore(Map<String, String> state) {
+      evaluations = Integer.parseInt(state.get("evaluations"));
+    }
+  }
+
+  /** Runs with a callback, and cancels the run after a step; -1 for never. */
+  private TrainingRun.Result called(Path output, long cancelledAt) throws IOException {
+    TrainingConfig settings =
+        TrainingConfigs.read(
+            config,
+            Map.of(
+                "output_dir", output.toString(),
+                "max_steps", "9",
+                "save_steps", "100",
+                "spectrum_steps", "0",
+                "divergence_steps", "0",
+                "eval_steps", "2",
+                "num_generations_eval", "2",
+                "load_best_model_at_end", "true",
+                "eval_dataset", directory.resolve("problems.jsonl").toString()),
+            "options");
+    try (Context context = Context.open();
+        Control control = Control.open(context);
+        TrainingRun run = TrainingRun.open(context, control, settings, true)) {
+      return run.run(
+          TrainingRun.Listener.NONE,
+          List.of(
+              event -> {
+                if (event.step() == cancelledAt) {
+                  control.cancel();
+                }
+              }),
+          List.of(new Patient()));
+    }
+  }
+
+  @Test
+  void callbacksStopARunAndSetItsRate() throws IOException {
+    Path whole = directory.resolve("whole");
+    TrainingRun.Result result = called(whole, -1);
+    // There is an evaluation before the first step. The best model is not always the last one.
+    assertThat(result.steps()).isEqualTo(4);
+    assertThat(result.stopReason()).contains("enough evaluations");
+    assertThat(result.path()).isEqualTo(whole.resolve("model"));
+    assertThat(
+            metrics(whole).stream()
+                .filter(row -> row.has("learning_rate"))
+                .map(row -> row.path("learning_rate").asDouble()))
+        .containsExactly(1e-2, 1e-2, 1e-4, 1e-4);
+    for (long step : new long[] {2, 3}) {
+      out = directory.resolve("cancelled" + step);
+      assertThatThrownBy(() -> called(out, step)).isInstanceOf(CancelledException.class);
+      assertThat(called(out, -1).stopReason()).contains("enough evaluations");
+      for (String file : List.of("metrics.jsonl", "model/model.safetensors")) {
+        assertThat(Files.mismatch(out.resolve(file), whole.resolve(file))).as(file).isEqualTo(-1);
+      }
+    }
+    // The run has ended. It stays as it is when it is resumed.
+    assertThat(called(out, -1))
+        .isEqualTo(new TrainingRun.Result(out.resolve("model"), 4, result.stopReason()));
   }
 
   /** A finished run goes on elsewhere, and writes what a run writes that was as long at once. */

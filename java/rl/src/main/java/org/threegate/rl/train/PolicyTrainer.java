@@ -732,8 +732,7 @@ public final class PolicyTrainer extends Trainer {
             .sorted(Comparator.comparingInt(i -> batch.drawn().get(i).completion().tokens().length))
             .toList();
     pieces(byLength).forEach(part -> pieces.add(() -> piece(part, batch, focus, totals)));
-    double rate = options.rate() * options.schedule().at(optimizer.steps());
-    Map<String, Double> metrics = learn(pieces, rate);
+    Map<String, Double> metrics = learn(pieces, options.rate(), options.schedule());
     double norm = metrics.get("grad_norm");
     if (options.objective().entropyBonus().isActive()) {
       if (Double.isFinite(norm)) {
