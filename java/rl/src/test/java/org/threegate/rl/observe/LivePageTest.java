@@ -411,6 +411,41 @@ class LivePageTest {
     }
   }
 
+  /** Captions have units, and axes begin at zero where the kind of a metric has one. */
+  @Test
+  void axesAndUnitsFollowFromTheKinds() throws Exception {
+    Map<String, Double> first = new LinkedHashMap<>();
+    Map<String, Double> second = new LinkedHashMap<>();
+    for (String name : List.of("loss", "entropy", "grad_norm", "__proto__", "constructor")) {
+      first.put(name, 2.0);
+      second.put(name, 3.0);
+    }
+    try (LivePage page = LivePage.open(0, 9);
+        BrowserTab tab = BrowserTab.open(page.address(), directory, true)) {
+      page.on(new TrainingEvent.Measured(1, "step", first));
+      page.on(new TrainingEvent.Measured(2, "step", second));
+      String answer = ask(page.address().getPort(), "GET /kinds HTTP/1.1\r\n" + HOST + "\r\n");
+      JsonNode kinds =
+          new ObjectMapper().readTree(answer.substring(answer.indexOf("\r\n\r\n") + 4));
+      assertThat(kinds.path("entropy").path("unit").asText()).isEqualTo("nats");
+      assertThat(kinds.path("loss").path("zero").asBoolean()).isFalse();
+      assertThat(kinds).hasSize(5);
+      assertThat(
+              tab.evaluate(
+                      """
+                      new Promise(done => {
+                        const look = () => document.querySelectorAll("figure").length > 4
+                          ? done([...document.querySelectorAll("figure")].map(f => [...f.querySelectorAll("b, span")].map(e => e.textContent).join(" ")
+                            + " from " + f.querySelectorAll("text")[1].textContent).join()) : setTimeout(look, 50);
+                        look();
+                      })""")
+                  .asText())
+          .isEqualTo(
+              "loss 3 from 2,entropy 3 nats from 0,grad_norm 3 from 0,__proto__ 3 from 0,constructor 3 from 0");
+      assertThat(tab.complaints()).isEmpty();
+    }
+  }
+
   /** What an environment wrote is told apart, and all turns together have one bound. */
   @Test
   void turnsOfAnEnvironmentAreToldApart() throws Exception {
