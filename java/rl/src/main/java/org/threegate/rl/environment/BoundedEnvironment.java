@@ -30,6 +30,8 @@ public final class BoundedEnvironment implements AutoCloseable {
   private static final int LONGEST_NAME = 100; // characters of a metric
 
   private final Environment environment;
+  private final List<String> stops;
+  private final boolean scoring;
   private final BoundedCalls calls;
 
   /**
@@ -41,6 +43,8 @@ public final class BoundedEnvironment implements AutoCloseable {
    */
   public BoundedEnvironment(Environment environment, Duration limit, int threads) {
     this.environment = environment;
+    this.stops = List.copyOf(environment.stops());
+    this.scoring = environment.isScoring();
     this.calls =
         new BoundedCalls(
             "environment", limit, environment.isConcurrent() ? threads : Math.min(threads, 1));
@@ -83,12 +87,12 @@ public final class BoundedEnvironment implements AutoCloseable {
 
   /** {@return whether episodes have rewards} */
   public boolean isScoring() {
-    return environment.isScoring();
+    return scoring;
   }
 
   /** {@return texts that end a turn of the model, besides end tokens} */
   public List<String> stops() {
-    return environment.stops();
+    return stops;
   }
 
   /**

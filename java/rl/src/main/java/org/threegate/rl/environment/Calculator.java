@@ -40,6 +40,9 @@ public final class Calculator implements Environment {
   private static final String END_CALL = "</tool_call>";
   private static final int LONGEST_CALL = 4096; // characters
 
+  /** Creates the tool, which has no state. */
+  public Calculator() {}
+
   @Override
   public Episode start(Problem problem, long seed) {
     return Calculator::reply;

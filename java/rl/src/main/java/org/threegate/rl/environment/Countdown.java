@@ -21,6 +21,9 @@ import org.threegate.rl.verifier.CountdownGame;
 public final class Countdown implements Environment {
   private static final int LONGEST_QUOTE = 100; // characters
 
+  /** Creates the game, which has no state. */
+  public Countdown() {}
+
   @Override
   public Episode start(Problem problem, long seed) {
     CountdownGame game = CountdownGame.of(problem.answer());

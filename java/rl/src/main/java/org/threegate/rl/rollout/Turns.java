@@ -12,6 +12,7 @@ import org.threegate.rl.policy.CompletionRequest;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.task.Problem;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Draws completions turn by turn. Turns of all completions are drawn together. The tokens of a turn
@@ -94,7 +95,12 @@ final class Turns {
     interaction.environment().stops().stream()
         .filter(own -> !stops.contains(own))
         .forEach(stops::add);
-    return options.withStopStrings(stops);
+    try {
+      return options.withStopStrings(stops);
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException(
+          "the environment " + interaction.name() + " ends turns: " + e.getMessage(), e);
+    }
   }
 
   private static <T> List<T> at(List<T> all, List<Integer> places) {

@@ -468,6 +468,24 @@ class ObserversTest {
     assertThat(lines.get(15)).isEqualTo("step 20/1000  skipped: why  250 tokens/s  1:05:20 left");
   }
 
+  /** The console has the first metrics of an environment under the names that it gives them. */
+  @Test
+  void metricsOfAnEnvironmentAreOnTheConsole() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("reward", 0.5);
+    metrics.put("environment/calls\u001b[31m/mean", 1.25);
+    metrics.put("environment/calls/std", 2.0);
+    for (int i = 0; i < 20; i++) {
+      metrics.put("environment/m" + i + "/mean", (double) i);
+    }
+    new ConsoleProgress(new PrintStream(bytes, true, StandardCharsets.UTF_8), 25, 5)
+        .on(new TrainingEvent.Measured(5, "step", metrics));
+    assertThat(bytes.toString(StandardCharsets.UTF_8).strip())
+        .startsWith("step 5/25  reward 0.500  calls\\u001b[31m 1.250  m0 0.000  m1 1.000")
+        .endsWith("  m6 6.000");
+  }
+
   @Test
   void linesForPeopleAreFew() {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();

@@ -13,11 +13,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.rl.environment.BoundedEnvironment;
 import org.threegate.rl.environment.Calculator;
 import org.threegate.rl.environment.Environment;
+import org.threegate.rl.environment.Episode;
 import org.threegate.rl.environment.Reply;
 import org.threegate.rl.policy.Completion;
 import org.threegate.rl.policy.CompletionEngine;
@@ -229,6 +231,28 @@ class TurnsTest {
     assertThat(unstarted.transcript().ending()).isEqualTo(Transcript.Ending.FAILED);
   }
 
+  @Test
+  void stopsOfAnEnvironmentHaveLimits() {
+    List<String> many = IntStream.range(0, 65).mapToObj(i -> "a" + i).toList();
+    for (List<String> stops : List.of(many, List.of(""))) {
+      Environment environment =
+          new Environment() {
+            @Override
+            public Episode start(Problem problem, long seed) {
+              return text -> Reply.done(0);
+            }
+
+            @Override
+            public List<String> stops() {
+              return stops;
+            }
+          };
+      assertThatThrownBy(() -> draw(new Script(List.of(List.of("x$"))), environment, 9, 40, true))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageStartingWith("the environment echo ends turns: stop_strings must");
+    }
+  }
+
   /** An environment without rewards leaves the judgement to reward functions. */
   @Test
   void rewardFunctionsSeeTheLastTurnAndTheWholeConversation() {
@@ -289,6 +313,34 @@ class TurnsTest {
             CHARACTERS.decode(
                 new Observations(CHARACTERS, Optional.empty()).tokens(ended, result, true)))
         .isEqualTo("46Go on.");
+    // What a template puts before the end of a turn is in its tokens, too.
+    Files.writeString(
+        directory.resolve("chat_template.jinja"),
+        "{% for m in messages %}[{{ m.role }}]{{ m.content | trim }};${% endfor %}|");
+    Observations answers = new Observations(CHARACTERS, ChatTemplate.load(directory));
+    Completion whole = completion("<<12+34>>;$", new FinishReason.EndToken(END));
+    assertThat(
+            CHARACTERS.decode(answers.tokens(whole, List.of(new Message("user", "\nA$\n")), true)))
+        .isEqualTo("[user]A$;$|");
+    // A template without tools, and one that refuses them.
+    for (String other :
+        List.of("", "{% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}")) {
+      Files.writeString(
+          directory.resolve("chat_template.jinja"),
+          "{% for m in messages %}"
+              + other
+              + "{% if m.role != 'tool' %}[{{ m.role }}]{{ m.content }}${% endif %}{% endfor %}|");
+      Observations plain = new Observations(CHARACTERS, ChatTemplate.load(directory));
+      assertThat(CHARACTERS.decode(plain.tokens(ended, List.of(new Message("tool", "46")), true)))
+          .isEqualTo("[user]46$|");
+    }
+    Files.writeString(
+        directory.resolve("chat_template.jinja"),
+        "{{ messages[0].content }}{{ messages[1].content }}");
+    Observations deaf = new Observations(CHARACTERS, ChatTemplate.load(directory));
+    assertThatThrownBy(() -> deaf.tokens(ended, result, true))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("leaves out messages of a user");
     Files.writeString(directory.resolve("chat_template.jinja"), "{{ messages[0].content }}");
     Observations forgetful = new Observations(CHARACTERS, ChatTemplate.load(directory));
     assertThatThrownBy(() -> forgetful.tokens(ended, result, true))
