@@ -45,6 +45,6 @@ class TrainingExampleTest {
                 base.toString(),
                 problems.toString()))
         .containsPattern("\\b1: right 0\\.[0-9]{3}, turns 1\\.[0-9]{3}")
-        .contains("10: right 0.");
+        .contains("5: right 0.");
   }
 }
