@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -14,6 +15,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.rl.environment.BoundedEnvironment;
@@ -346,6 +348,39 @@ class TurnsTest {
     assertThatThrownBy(() -> forgetful.tokens(ended, result, true))
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining("leaves out the turn of an assistant");
+  }
+
+  /** Templates in the ways of many families show the result of a tool, or are refused. */
+  @Test
+  void templatesOfManyFamiliesShowWhatAToolAnswers() throws IOException {
+    int shown = 0;
+    try (Stream<Path> files = Files.list(Path.of("src/test/resources/templates"))) {
+      for (Path file : files.filter(own -> own.toString().endsWith(".jinja")).sorted().toList()) {
+        Files.copy(
+            file, directory.resolve("chat_template.jinja"), StandardCopyOption.REPLACE_EXISTING);
+        Map<String, Object> function =
+            Map.of("name", "calculator", "description", "", "parameters", Map.of("type", "object"));
+        ChatTemplate template =
+            ChatTemplate.load(directory)
+                .orElseThrow()
+                .with(
+                    new ChatTemplate.Options(
+                        Optional.empty(),
+                        Map.of(
+                            "tools", List.of(Map.of("type", "function", "function", function)))));
+        Completion turn = completion("<<12+34>>", new FinishReason.StopString(">>"));
+        try {
+          int[] tokens =
+              new Observations(CHARACTERS, Optional.of(template))
+                  .tokens(turn, List.of(new Message("tool", "4711")), true);
+          assertThat(CHARACTERS.decode(tokens)).as(file.toString()).containsOnlyOnce("4711");
+          shown++;
+        } catch (InvalidInputException e) {
+          assertThat(e).hasMessageContaining("chat template");
+        }
+      }
+    }
+    assertThat(shown).isGreaterThan(20);
   }
 
   private static Completion completion(String text, FinishReason finish) {
