@@ -2,7 +2,7 @@
 
 The trainers' own methods score the completions of a step, split them into updates and compute the losses, in float64. Only the model and
 the sampler are replaced: the policy is a table of logits by the last token, so that its gradient has few numbers, and the completions are
-fixed. Options that a cell does not name have the defaults of TRL. A cell has one update, or two where the completions are split.
+fixed. In cells with "tools", an environment wrote some of their tokens. Options that a cell does not name have the defaults of TRL. A cell has one update, or two where the completions are split.
 """
 import collections
 import contextlib
@@ -22,6 +22,8 @@ PROMPTS = [[2, 3]] * 4 + [[4]] * 4
 COMPLETIONS = [[2, 3, 4, 1], [4, 4, 2, 3, 2], [1], [3, 2, 1], [2, 2, 4, 3, 1], [4, 1], [3, 3, 3, 4, 4], [2, 4, 1]]
 # The second group has equal rewards in the first function. The third function lacks some rewards.
 REWARDS = [[1, 0, 0.5, 0, 1, 1, 1, 1], [0.25, 0.5, 0, 0, 0.5, 0, 1, 0.25], [None, 1, 0.5, None, None, None, 1, 0]]
+# 1 for tokens that the policy sampled, 0 for those that an environment wrote.
+TOOL_MASK = [[1, 0, 0, 1], [1, 1, 0, 1, 1], [1], [1, 0, 1], [1, 0, 0, 0, 1], [1, 1], [1, 0, 1, 0, 0], [0, 0, 1]]
 torch.manual_seed(3)
 POLICY = torch.randn(VOCABULARY, VOCABULARY)
 BEFORE = POLICY + 0.3 * torch.randn(VOCABULARY, VOCABULARY)
@@ -39,13 +41,15 @@ class Table(torch.nn.Module):
         return types.SimpleNamespace(logits=self.logits[input_ids])
 
 
-def sampled():
-    """The log-probabilities that the sampler reported."""
+def sampled(tools):
+    """The log-probabilities that the sampler reported. TRL gives those of an environment 0."""
     table = SAMPLER.log_softmax(-1)
     rows = []
     for i, (prompt, completion) in enumerate(zip(PROMPTS, COMPLETIONS)):
         before = [prompt[-1]] + completion[:-1]
         rows.append([None if (i, j) == UNKNOWN else table[a, b].item() for j, (a, b) in enumerate(zip(before, completion))])
+        if tools:
+            rows[-1] = [value if own else 0.0 for value, own in zip(rows[-1], TOOL_MASK[i])]
     return rows
 
 
@@ -53,6 +57,7 @@ def bare(kind, config, options):
     """A trainer with the attributes that scoring and losses read, set as its constructor sets them."""
     options = dict(options)
     functions = options.pop("functions", [0])
+    tools = options.pop("tools", False)
     given = dict(output_dir="unused", use_cpu=True, bf16=False, report_to="none", num_generations=GROUP, max_completion_length=LONGEST,
                  per_device_train_batch_size=len(PROMPTS) // options.get("steps_per_generation", 1), gradient_accumulation_steps=1)
     args = config(**given, **options)
@@ -88,7 +93,7 @@ def bare(kind, config, options):
         own._logs[name] = []
     own._pending_extra_logs, own._pending_metrics = {}, {}
     if kind is GRPOTrainer:
-        own._generate = lambda prompts: (PROMPTS, COMPLETIONS, None, [""] * len(prompts), sampled() if own.use_vllm else None, {}, None, None)
+        own._generate = lambda prompts: (PROMPTS, COMPLETIONS, TOOL_MASK if tools else None, [""] * len(prompts), sampled(tools) if own.use_vllm else None, {}, None, None)
     else:
         own._generate = lambda prompts: (PROMPTS, COMPLETIONS, [""] * len(prompts))
     return own
@@ -147,7 +152,24 @@ AXES = [
 
 def allowed(options):
     """TRL's constructor refuses VESPO with ratios of sequences."""
-    return options["loss_type"] != "vespo" or not options.get("use_vllm") or options["vllm_importance_sampling_mode"].startswith("token")
+    return options.get("loss_type") != "vespo" or not options.get("use_vllm") or options["vllm_importance_sampling_mode"].startswith("token")
+
+
+def tool_cells():
+    """Cells in which an environment wrote some tokens: every loss with every option that the mask has a part in."""
+    options = [{}, {"beta": 0.04}, {"beta": 0.04, "use_bias_correction_kl": False, "importance_sampling_level": "sequence"}, {"importance_sampling_level": "sequence"},
+               {"steps_per_generation": 2}, {"mask_truncated_completions": True}, {"top_entropy_quantile": 0.5}, {"entropy_coef": 0.01, "top_entropy_quantile": 0.5},
+               {"entropy_coef": 0.01}, {"off_policy_mask_threshold": 0.02}, {"delta": 1.3}]
+    cells = [{"tools": True, "loss_type": loss, "num_iterations": 2, **choice} for loss in LOSSES for choice in options]
+    cells += [{"tools": True, "loss_type": LOSSES[i % len(LOSSES)], "num_iterations": 2, **choice} for i, choice in enumerate(CORRECTIONS[1:] * 2)]
+    cells += [{"tools": True, "loss_type": "grpo", "use_vllm": True, "off_policy_mask_threshold": 0.02}, {"tools": True}]
+    chosen = random.Random(11)
+    for i in range(32):
+        cell = {"tools": True, "loss_type": LOSSES[i % len(LOSSES)], "importance_sampling_level": chosen.choice(LEVELS)}
+        for axis in AXES:
+            cell.update(chosen.choice(axis))
+        cells.append(cell)
+    return cells
 
 
 def grid():
@@ -160,6 +182,7 @@ def grid():
         for axis in AXES:
             cell.update(chosen.choice(axis))
         cells.append(cell)
+    cells += tool_cells()
     unique = {json.dumps(cell, sort_keys=True): cell for cell in cells if allowed(cell)}
     result = [(GRPOTrainer, GRPOConfig, cell) for cell in [{}] + list(unique.values())]
     for penalty in ({}, {"beta": 0.0}, {"beta": 0.2}):
@@ -178,7 +201,7 @@ def main():
     for table, name in ((POLICY, "policy"), (BEFORE, "before"), (REFERENCE, "reference")):
         table.copy_(torch.tensor(tables[name]).view_as(table))
     cells = [run(*cell) for cell in grid()]
-    batch = {"vocabulary": VOCABULARY, "group": GROUP, "end": END, "longest": LONGEST, "prompts": PROMPTS, "completions": COMPLETIONS, "rewards": REWARDS, "sampled": sampled(), **tables}
+    batch = {"vocabulary": VOCABULARY, "group": GROUP, "end": END, "longest": LONGEST, "prompts": PROMPTS, "completions": COMPLETIONS, "rewards": REWARDS, "sampled": sampled(False), "tool_mask": TOOL_MASK, **tables}
     with open(sys.argv[1], "w") as file:
         file.write('{"batch": ' + json.dumps(batch) + ',\n"cells": [\n')
         file.write(",\n".join(json.dumps(cell, separators=(",", ":")) for cell in cells))

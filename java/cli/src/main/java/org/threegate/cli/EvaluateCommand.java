@@ -6,12 +6,19 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.threegate.rl.environment.BoundedEnvironment;
+import org.threegate.rl.environment.EnvironmentSource;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Threads;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.rollout.Interaction;
 import org.threegate.rl.rollout.PassRate;
 import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.rollout.Transcript;
+import org.threegate.rl.task.ChatTemplate;
 import org.threegate.rl.task.PlainProblems;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.task.ProblemFile;
@@ -43,7 +50,8 @@ import picocli.CommandLine.Spec;
       "      --verifier mathematical --temperature 0.7",
       "  threegate eval model/ --problems chats.jsonl --system 'Be brief.' \\",
       "      --template-argument enable_thinking=false",
-      "  threegate eval base/ --adapter run/adapter --problems test.jsonl --json"
+      "  threegate eval base/ --adapter run/adapter --problems test.jsonl --json",
+      "  threegate eval run/model --problems games.jsonl --environment countdown --k 1,8"
     })
 final class EvaluateCommand implements Callable<Integer> {
   private static final Duration LIMIT = Duration.ofSeconds(5); // of one completion
@@ -82,11 +90,27 @@ final class EvaluateCommand implements Callable<Integer> {
   @Option(
       names = "--verifier",
       paramLabel = "NAME",
-      defaultValue = "exact",
       description =
           "Reward function: exact, numeric, mathematical, mathematical_sentence, countdown, class:NAME,"
-              + " command:PROGRAM or an address of http (default: ${DEFAULT-VALUE}).")
-  private String verifier;
+              + " command:PROGRAM or an address of http (default: exact, or none where the environment"
+              + " has rewards).")
+  private Optional<String> verifier = Optional.empty();
+
+  @Option(
+      names = "--environment",
+      paramLabel = "NAME",
+      description =
+          "What answers each turn of the model: calculator, countdown or class:NAME. --longest limits"
+              + " all tokens of a completion. Without it, completions have one turn.")
+  private Optional<String> environment = Optional.empty();
+
+  @Option(
+      names = "--max-tool-calling-iterations",
+      paramLabel = "N",
+      description =
+          "Largest number of answers of the environment that the model sees in a completion (default:"
+              + " no limit but --longest).")
+  private Optional<Integer> mostReplies = Optional.empty();
 
   @Mixin private TemplateMixin template;
 
@@ -112,34 +136,103 @@ final class EvaluateCommand implements Callable<Integer> {
             "--k " + k + ": must be 1 to --completions, which is " + completions);
       }
     }
-    RewardSource reward = reward();
-    ProblemFile.Answers answers =
-        reward.needsAnswers() ? ProblemFile.Answers.REQUIRED : ProblemFile.Answers.OPTIONAL;
-    List<Problem> all =
-        PlainProblems.rendered(
-            ProblemFile.read(problems, answers),
-            model.path(),
-            template.options(),
-            Clock.systemDefaultZone());
-    try (BoundedVerifier bounded =
-        new BoundedVerifier(reward.open(LIMIT), LIMIT, Threads.count())) {
+    mostReplies
+        .filter(most -> most < 0 || environment.isEmpty())
+        .ifPresent(
+            most -> {
+              throw new InvalidInputException(
+                  "--max-tool-calling-iterations "
+                      + most
+                      + ": must be 0 or more, and needs --environment");
+            });
+    Optional<EnvironmentSource> source = source();
+    try (Judges judges = judges(source)) {
+      ProblemFile.Answers answers =
+          judges.reward().map(RewardSource::needsAnswers).orElse(false)
+                  || source.map(EnvironmentSource::needsAnswers).orElse(false)
+              ? ProblemFile.Answers.REQUIRED
+              : ProblemFile.Answers.OPTIONAL;
+      List<Problem> all =
+          PlainProblems.rendered(
+              ProblemFile.read(problems, answers),
+              model.path(),
+              template.options(),
+              Clock.systemDefaultZone());
       model.use(
           (decoder, tokenizer) ->
-              evaluate(decoder, all, bounded, new Rollouts(tokenizer, bounded, longestPrompt)));
+              evaluate(decoder, all, judges, rollouts(tokenizer, judges, source)));
     }
     return 0;
   }
 
+  /** What scores: a reward function, an environment, or both. */
+  private record Judges(
+      Optional<RewardSource> reward,
+      Optional<BoundedVerifier> verifier,
+      Optional<BoundedEnvironment> environment)
+      implements AutoCloseable {
+    long crashes() {
+      return verifier.map(BoundedVerifier::crashes).orElse(0L);
+    }
+
+    long timeouts() {
+      return verifier.map(BoundedVerifier::timeouts).orElse(0L);
+    }
+
+    @Override
+    public void close() {
+      verifier.ifPresent(BoundedVerifier::close);
+      environment.ifPresent(BoundedEnvironment::close);
+    }
+  }
+
+  private Judges judges(Optional<EnvironmentSource> source) {
+    Optional<BoundedEnvironment> bounded =
+        source.map(own -> new BoundedEnvironment(own.open(), LIMIT, Threads.count()));
+    boolean isScored = bounded.map(BoundedEnvironment::isScoring).orElse(false);
+    if (verifier.isEmpty() && isScored) {
+      return new Judges(Optional.empty(), Optional.empty(), bounded);
+    }
+    RewardSource reward = reward();
+    return new Judges(
+        Optional.of(reward),
+        Optional.of(new BoundedVerifier(reward.open(LIMIT), LIMIT, Threads.count())),
+        bounded);
+  }
+
+  private Rollouts rollouts(
+      Tokenizer tokenizer, Judges judges, Optional<EnvironmentSource> source) {
+    return new Rollouts(
+        tokenizer,
+        judges.verifier().map(own -> new Rollouts.Reward("reward", own)).stream().toList(),
+        longestPrompt,
+        source.map(
+            own ->
+                new Interaction(
+                    own.name(),
+                    judges.environment().orElseThrow(),
+                    mostReplies.orElse(Integer.MAX_VALUE),
+                    ChatTemplate.load(model.path())
+                        .map(loaded -> loaded.with(template.options())))));
+  }
+
+  private Optional<EnvironmentSource> source() {
+    try {
+      return environment.map(EnvironmentSource::of);
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("--environment: " + e.getMessage(), e);
+    }
+  }
+
   private RewardSource reward() {
     try {
-      return RewardSource.of(verifier);
+      return RewardSource.of(verifier.orElse("exact"));
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException("--verifier: " + e.getMessage(), e);
     }
   }
 
-  private void evaluate(
-      Decoder decoder, List<Problem> all, BoundedVerifier bounded, Rollouts rollouts) {
+  private void evaluate(Decoder decoder, List<Problem> all, Judges judges, Rollouts rollouts) {
     List<Problem> fitting = all.stream().filter(rollouts::fits).toList();
     if (fitting.isEmpty()) {
       throw new InvalidInputException(
@@ -152,10 +245,10 @@ final class EvaluateCommand implements Callable<Integer> {
             completions,
             sampling.sampling(decoder.config().tokens().ends()),
             sampling.seed());
-    print(drawn, all.size() - fitting.size(), bounded);
+    print(drawn, all.size() - fitting.size(), judges);
   }
 
-  private void print(List<Rollout> drawn, int tooLong, BoundedVerifier bounded) {
+  private void print(List<Rollout> drawn, int tooLong, Judges judges) {
     StringBuilder text = new StringBuilder();
     List<String> rates = new ArrayList<>();
     for (int k : ks) {
@@ -180,26 +273,58 @@ final class EvaluateCommand implements Callable<Integer> {
               Double.isFinite(rate.low()) ? rate.low() : "null",
               Double.isFinite(rate.high()) ? rate.high() : "null"));
     }
-    if (tooLong + bounded.crashes() + bounded.timeouts() > 0) {
+    if (tooLong + judges.crashes() + judges.timeouts() > 0) {
       text.append(
           String.format(
               "problems left out because the prompt is too long: %d; completions scored 0 because the"
                   + " verifier failed: %d, timed out: %d%n",
-              tooLong, bounded.crashes(), bounded.timeouts()));
+              tooLong, judges.crashes(), judges.timeouts()));
     }
+    judges.environment().ifPresent(own -> text.append(environmentLine(drawn, own)));
     spec.commandLine()
         .getOut()
         .print(
             json
                 ? String.format(
-                    "{%s,\"problems\":%d,\"completions\":%d,\"tooLong\":%d,\"verifierFailed\":%d,\"verifierTimedOut\":%d}%n",
+                    "{%s,\"problems\":%d,\"completions\":%d,\"tooLong\":%d,\"verifierFailed\":%d,\"verifierTimedOut\":%d%s}%n",
                     String.join(",", rates),
                     drawn.size() / completions,
                     completions,
                     tooLong,
-                    bounded.crashes(),
-                    bounded.timeouts())
+                    judges.crashes(),
+                    judges.timeouts(),
+                    environment.isPresent() ? environmentFields(drawn, judges) : "")
                 : text);
     spec.commandLine().getOut().flush();
+  }
+
+  /** Counts how completions ended in the environment. */
+  private static long count(List<Rollout> drawn, Transcript.Ending ending) {
+    return drawn.stream().filter(own -> own.transcript().ending() == ending).count();
+  }
+
+  private static double turns(List<Rollout> drawn) {
+    return drawn.stream().mapToInt(own -> own.transcript().answers()).average().orElseThrow();
+  }
+
+  private static String environmentLine(List<Rollout> drawn, BoundedEnvironment environment) {
+    return String.format(
+        Locale.ROOT,
+        "turns of the model: %.2f on average; completions cut off: %d, scored 0 because the"
+            + " environment failed: %d, of these timed out: %d%n",
+        turns(drawn),
+        count(drawn, Transcript.Ending.CUT),
+        count(drawn, Transcript.Ending.FAILED),
+        environment.timeouts());
+  }
+
+  private static String environmentFields(List<Rollout> drawn, Judges judges) {
+    return String.format(
+        Locale.ROOT,
+        ",\"turns\":%s,\"cut\":%d,\"environmentFailed\":%d,\"environmentTimedOut\":%d",
+        turns(drawn),
+        count(drawn, Transcript.Ending.CUT),
+        count(drawn, Transcript.Ending.FAILED),
+        judges.environment().map(BoundedEnvironment::timeouts).orElse(0L));
   }
 }

@@ -132,7 +132,7 @@ final class TrainCommand implements Callable<Integer> {
         (context, control) -> {
           try (TrainingRun run = TrainingRun.open(context, control, settings, resume)) {
             OutputPath.begin(output);
-            Path result = run.run(new Console(), progress(settings));
+            Path result = run.run(new Console(), progress(settings)).path();
             print(
                 String.format(
                     "%s: %s%nto see what changed: threegate compare %s %s%n",

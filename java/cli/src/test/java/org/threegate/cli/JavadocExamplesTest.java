@@ -29,6 +29,7 @@ class JavadocExamplesTest {
           "consensus",
           "diff",
           "engine",
+          "environment",
           "geometry",
           "mask",
           "nullmodel",
@@ -64,6 +65,7 @@ class JavadocExamplesTest {
         static org.threegate.rl.policy.Tokenizer tokenizer;
         static org.threegate.rl.verifier.BoundedVerifier verifier;
         static org.threegate.rl.rollout.Rollouts rollouts;
+        static org.threegate.rl.environment.BoundedEnvironment environment;
         static org.threegate.rl.train.TrainingOptions options;
         static List<org.threegate.rl.task.Problem> problems;
         static org.bytedeco.pytorch.Tensor tokens;

@@ -59,6 +59,8 @@ class LayeringTest {
           .definedBy("org.threegate.rl.template..")
           .layer("verifier")
           .definedBy("org.threegate.rl.verifier..")
+          .layer("environment")
+          .definedBy("org.threegate.rl.environment..")
           .layer("train")
           .definedBy("org.threegate.rl.train..")
           .layer("observe")
@@ -156,11 +158,15 @@ class LayeringTest {
               "study",
               "trainingRun")
           .whereLayer("task")
-          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study", "trainingRun", "verifier")
+          .mayOnlyBeAccessedByLayers(
+              "cli", "environment", "train", "rollout", "study", "trainingRun", "verifier")
           .whereLayer("template")
           .mayOnlyBeAccessedByLayers("task")
+          .whereLayer("environment")
+          .mayOnlyBeAccessedByLayers("cli", "rollout", "trainingRun")
           .whereLayer("verifier")
-          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study", "trainingRun")
+          .mayOnlyBeAccessedByLayers(
+              "cli", "environment", "train", "rollout", "study", "trainingRun")
           .whereLayer("statistics")
           .mayOnlyBeAccessedByLayers(
               "calibration",
@@ -184,6 +190,7 @@ class LayeringTest {
               "measure",
               "intervention",
               "curvature",
+              "environment",
               "policy",
               "task",
               "train",

@@ -44,6 +44,7 @@ class OutputGuardTest {
           "--checksum",
           "--device",
           "--verifier",
+          "--environment",
           "--nulls",
           "--set",
           "--stop-strings",

@@ -1,6 +1,7 @@
 package org.threegate.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -21,6 +22,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -29,8 +31,20 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.rl.environment.Environment;
+import org.threegate.rl.environment.Episode;
+import org.threegate.rl.environment.Reply;
+import org.threegate.rl.event.Decision;
+import org.threegate.rl.event.TrainingCallback;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.run.TrainingConfig;
 import org.threegate.rl.run.TrainingConfigs;
 import org.threegate.rl.run.TrainingRun;
+import org.threegate.rl.task.Message;
+import org.threegate.rl.task.Problem;
+import org.threegate.run.CancelledException;
 import org.threegate.testing.Glossary;
 import org.threegate.testing.NativeLeaks;
 
@@ -44,6 +58,41 @@ class TrainingCommandsTest {
   private static final int KILLS = Integer.getInteger("threegate.test.kills", 8);
   private static final int STEPS = 300;
   private static final int FULL_KILOBYTES = 24;
+
+  /** What runs of several turns have that others do not. Turns end with a token or a letter. */
+  private static final List<String> TURNS =
+      List.of(
+          "environment=class:" + Repeated.class.getName(),
+          "reward_funcs=[exact]",
+          "max_tool_calling_iterations=2",
+          "max_completion_length=8",
+          "log_completions=true",
+          "logging_steps=50");
+
+  /** Asks for the last letter of the prompt again, up to a number that the seed decides. */
+  public static final class Repeated implements Environment {
+    private static final int MOST = 3;
+
+    @Override
+    public Episode start(Problem problem, long seed) {
+      int wanted = 1 + new SplittableRandom(seed).nextInt(MOST);
+      int[] turns = new int[1];
+      return text -> {
+        double reward = text.equals(problem.answer()) ? 1.0 / wanted : 0;
+        return ++turns[0] == wanted
+            ? Reply.done(reward).with("wanted", wanted)
+            : Reply.of(new Message("", "t" + problem.answer())).withReward(reward);
+      };
+    }
+
+    @Override
+    public List<String> stops() {
+      return "abcdefghijklmnopqrstu~^"
+          .chars()
+          .mapToObj(letter -> String.valueOf((char) letter))
+          .toList();
+    }
+  }
 
   @TempDir Path directory;
   private Path model;
@@ -548,6 +597,10 @@ class TrainingCommandsTest {
         "model_name_or_path= | model_name_or_path is missing in the configuration",
         "train_dataset=/nowhere.jsonl | /nowhere.jsonl: no such file",
         "max_prompt_length=1 | no problem has a prompt of 1 to 1 tokens",
+        "environment=chess | environment: \"chess\" is not an environment",
+        "environment=class:no.Such | there is no class no.Such; add it to the class path",
+        "environment=class:java.lang.String | an environment must be a public class that implements",
+        "max_tool_calling_iterations=1 | it must be left out without an environment",
         "weight_mask=/nowhere.safetensors | /nowhere.safetensors",
         "adam_beta1=2 | adam_beta1 is 2.0; it must be 0 or more, and below 1",
         "max_steps | --set max_steps: not of the form KEY=VALUE",
@@ -573,6 +626,15 @@ class TrainingCommandsTest {
     refused(
         run("eval", model, "--problems", problems, "--verifier", "none"),
         "is not a reward function");
+    refused(
+        run("eval", model, "--problems", problems, "--environment", "chess"),
+        "--environment: \"chess\" is not an environment; the environments are calculator");
+    refused(
+        run("eval", model, "--problems", problems, "--max-tool-calling-iterations", "1"),
+        "--max-tool-calling-iterations 1: must be 0 or more, and needs --environment");
+    refused(
+        run("train", config, "--set", "environment=calculator", "--set", "reward_funcs=[]"),
+        "reward_funcs is []; the environment calculator has no rewards of its own");
     refused(run("generate", model, "a", "--temperature", "-1"), "--temperature");
     refused(
         run("train", config, "--set", "use_peft=true", "--set", "lora_target_modules=[x_proj]"),
@@ -612,6 +674,88 @@ class TrainingCommandsTest {
     }
     arguments.addAll(List.of((Object[]) changes));
     return run(arguments.toArray());
+  }
+
+  /** Stops after the second of two evaluations, and lowers the rate after the first of them. */
+  private static final class Patient implements TrainingCallback {
+    private int evaluations;
+
+    @Override
+    public Decision after(TrainingEvent event) {
+      if (!(event instanceof TrainingEvent.Measured)) {
+        return Decision.GO_ON;
+      }
+      return ++evaluations == 2
+          ? Decision.learningRate(1e-4)
+          : evaluations == 3 ? Decision.stop("enough evaluations") : Decision.GO_ON;
+    }
+
+    @Override
+    public Map<String, String> state() {
+      return Map.of("evaluations", Integer.toString(evaluations));
+    }
+
+    @Override
+    public void restore(Map<String, String> state) {
+      evaluations = Integer.parseInt(state.get("evaluations"));
+    }
+  }
+
+  /** Runs with a callback, and cancels the run after a step; -1 for never. */
+  private TrainingRun.Result called(Path output, long cancelledAt) throws IOException {
+    TrainingConfig settings =
+        TrainingConfigs.read(
+            config,
+            Map.of(
+                "output_dir", output.toString(),
+                "max_steps", "9",
+                "save_steps", "100",
+                "spectrum_steps", "0",
+                "divergence_steps", "0",
+                "eval_steps", "2",
+                "num_generations_eval", "2",
+                "load_best_model_at_end", "true",
+                "eval_dataset", directory.resolve("problems.jsonl").toString()),
+            "options");
+    try (Context context = Context.open();
+        Control control = Control.open(context);
+        TrainingRun run = TrainingRun.open(context, control, settings, true)) {
+      return run.run(
+          TrainingRun.Listener.NONE,
+          List.of(
+              event -> {
+                if (event.step() == cancelledAt) {
+                  control.cancel();
+                }
+              }),
+          List.of(new Patient()));
+    }
+  }
+
+  @Test
+  void callbacksStopARunAndSetItsRate() throws IOException {
+    Path whole = directory.resolve("whole");
+    TrainingRun.Result result = called(whole, -1);
+    // There is an evaluation before the first step. The best model is not always the last one.
+    assertThat(result.steps()).isEqualTo(4);
+    assertThat(result.stopReason()).contains("enough evaluations");
+    assertThat(result.path()).isEqualTo(whole.resolve("model"));
+    assertThat(
+            metrics(whole).stream()
+                .filter(row -> row.has("learning_rate"))
+                .map(row -> row.path("learning_rate").asDouble()))
+        .containsExactly(1e-2, 1e-2, 1e-4, 1e-4);
+    for (long step : new long[] {2, 3}) {
+      out = directory.resolve("cancelled" + step);
+      assertThatThrownBy(() -> called(out, step)).isInstanceOf(CancelledException.class);
+      assertThat(called(out, -1).stopReason()).contains("enough evaluations");
+      for (String file : List.of("metrics.jsonl", "model/model.safetensors")) {
+        assertThat(Files.mismatch(out.resolve(file), whole.resolve(file))).as(file).isEqualTo(-1);
+      }
+    }
+    // The run has ended. It stays as it is when it is resumed.
+    assertThat(called(out, -1))
+        .isEqualTo(new TrainingRun.Result(out.resolve("model"), 4, result.stopReason()));
   }
 
   /** A finished run goes on elsewhere, and writes what a run writes that was as long at once. */
@@ -793,6 +937,95 @@ class TrainingCommandsTest {
         .contains("chat_template_date: \"" + LocalDate.now().getYear());
   }
 
+  /** A model is trained and evaluated in an environment, which is named and told apart. */
+  @Test
+  void completionsHaveSeveralTurnsInAnEnvironment() throws IOException {
+    Path problems = directory.resolve("problems.jsonl");
+    List<Object> train = new ArrayList<>(List.of("train", config));
+    for (String change : TURNS) {
+      train.addAll(List.of("--set", change));
+    }
+    train.addAll(
+        List.of(
+            "--set",
+            "eval_dataset=" + problems,
+            "--set",
+            "max_steps=40",
+            "--set",
+            "num_generations=12",
+            "--set",
+            "geometry_steps=0",
+            "--set",
+            "num_generations_eval=4",
+            "--set",
+            "num_completions_to_print=8",
+            "--set",
+            "logging_steps=40",
+            "--set",
+            "reward_funcs=[]"));
+    CommandRun run = run(train.toArray());
+    assertThat(run.err()).contains("  completion:", "  environment:\n    t");
+    assertThat(run.code()).isZero();
+    List<JsonNode> rows = metrics(out);
+    double before = rows.get(0).path("pass@1").asDouble();
+    assertThat(rows.get(rows.size() - 1).path("pass@1").asDouble()).isGreaterThan(before + 0.2);
+    JsonNode step =
+        rows.stream()
+            .filter(row -> row.path("event").asText().equals("step"))
+            .findFirst()
+            .orElseThrow();
+    assertThat(step.path("environment/turns/mean").asDouble()).isBetween(1.5, 2.5);
+    assertThat(step.path("environment/tokens/mean").asDouble()).isBetween(1.0, 3.0);
+    assertThat(step.path("environment/wanted/mean").asDouble()).isBetween(1.5, 2.5);
+    assertThat(step.path("environment/failed_ratio").asDouble()).isZero();
+    assertThat(step.path("rewards/TrainingCommandsTest$Repeated/mean").asDouble())
+        .isEqualTo(step.path("reward").asDouble());
+    List<JsonNode> turns = new ArrayList<>();
+    for (String line : Files.readAllLines(out.resolve("completions.jsonl"))) {
+      JsonNode own = new ObjectMapper().readTree(line);
+      StringBuilder text = new StringBuilder();
+      own.path("turns").forEach(turn -> text.append(turn.path("text").asText()));
+      assertThat(own.has("turns") ? text.toString() : own.path("completion").asText())
+          .isEqualTo(own.path("completion").asText());
+      own.path("turns").forEach(turns::add);
+    }
+    assertThat(turns).anyMatch(turn -> turn.path("environment").asBoolean());
+    assertThat(turns)
+        .filteredOn(turn -> turn.path("environment").asBoolean())
+        .allMatch(turn -> turn.path("text").asText().matches("t[a-u]"));
+    List<Object> evaluate =
+        List.of(
+            "eval",
+            out.resolve("model"),
+            "--problems",
+            problems,
+            "--environment",
+            TURNS.get(0).substring("environment=".length()),
+            "--max-tool-calling-iterations",
+            2,
+            "--longest",
+            8,
+            "--k",
+            "1,8");
+    CommandRun evaluated = run(evaluate.toArray());
+    assertThat(evaluated.err()).isEmpty();
+    assertThat(evaluated.out())
+        .contains("pass@8", "turns of the model: ", "completions cut off: 0, scored 0");
+    List<Object> json = new ArrayList<>(evaluate);
+    json.addAll(List.of("--json", "--verifier", "exact"));
+    JsonNode rates = new ObjectMapper().readTree(run(json.toArray()).out());
+    // The rewards of the environment tell what is right, and not those of the verifier.
+    assertThat(rates.path("pass@1").path("value").asDouble()).isGreaterThan(before + 0.2);
+    assertThat(rates.path("turns").asDouble()).isBetween(1.5, 2.5);
+    assertThat(rates.path("environmentFailed").asInt()).isZero();
+    // The countdown fails on problems that are not its own, which are counted.
+    CommandRun failed =
+        run("eval", model, "--problems", problems, "--environment", "countdown", "--json");
+    JsonNode none = new ObjectMapper().readTree(failed.out());
+    assertThat(none.path("environmentFailed").asInt()).isEqualTo(21 * 8);
+    assertThat(none.path("pass@1").path("value").asDouble()).isZero();
+  }
+
   private Process start(Path output, boolean resume) throws IOException {
     return start(output, resume, List.of());
   }
@@ -823,7 +1056,10 @@ class TrainingCommandsTest {
                 "--set",
                 "load_best_model_at_end=true",
                 "--set",
+                "num_generations=8",
+                "--set",
                 "save_steps=4"));
+    TURNS.forEach(change -> arguments.addAll(List.of("--set", change)));
     if (resume) {
       arguments.add("--resume");
     }
@@ -918,7 +1154,10 @@ class TrainingCommandsTest {
   private void assertSameRun(Path whole) throws IOException {
     for (String file :
         List.of(
-            "metrics.jsonl", "model/model.safetensors", "checkpoints/state-00000300.safetensors")) {
+            "metrics.jsonl",
+            "completions.jsonl",
+            "model/model.safetensors",
+            "checkpoints/state-00000300.safetensors")) {
       assertThat(Files.mismatch(out.resolve(file), whole.resolve(file))).as(file).isEqualTo(-1);
     }
   }

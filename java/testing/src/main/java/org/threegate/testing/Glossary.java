@@ -71,6 +71,7 @@ public final class Glossary {
                     + known
                         .replace("LAYER", "\\E.+\\Q")
                         .replace("FUNCTION", "\\E[^/]+\\Q")
+                        .replace("METRIC", "\\E[^/]+\\Q")
                         .replace("@K", "@\\E\\d+\\Q")
                     + "\\E")
         .anyMatch(known -> metric.matches(known) || sought.matches(known));

@@ -1,5 +1,6 @@
 package org.threegate.rl.event;
 
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.threegate.rl.policy.Decoder;
@@ -11,6 +12,13 @@ public sealed interface TrainingEvent {
 
   /** {@return the metrics by name} Names are those of TRL where TRL has the metric. */
   Map<String, Double> metrics();
+
+  /** {@return the metrics with their kinds, in the order of {@link #metrics}} */
+  default List<Metric> typed() {
+    return metrics().entrySet().stream()
+        .map(own -> new Metric(own.getKey(), MetricKind.of(own.getKey()), own.getValue()))
+        .toList();
+  }
 
   /** {@return what is known of a step besides its metrics} */
   default StepDetails details() {

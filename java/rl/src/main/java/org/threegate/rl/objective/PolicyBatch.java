@@ -1,7 +1,9 @@
 package org.threegate.rl.objective;
 
 import java.util.Optional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * A batch of completions, as {@link PolicyObjective} takes it. All tensors but the advantages have
@@ -100,5 +102,24 @@ public record PolicyBatch(
         sampling,
         entropies,
         Optional.of(value));
+  }
+
+  /**
+   * Sets the log-probabilities of tokens that do not count to 0. An environment writes tokens that
+   * are hardly possible for the policy: a ratio or a divergence there may be infinite, which no
+   * multiplication with 0 removes.
+   */
+  PolicyBatch counted() {
+    Tensor left = mask.to(ScalarType.Bool).logical_not();
+    Scalar none = new Scalar(0.0);
+    return new PolicyBatch(
+        logProbabilities.masked_fill(left, none),
+        before.masked_fill(left, none),
+        mask,
+        advantages,
+        reference.map(own -> own.masked_fill(left, none)),
+        sampling,
+        entropies,
+        focus);
   }
 }

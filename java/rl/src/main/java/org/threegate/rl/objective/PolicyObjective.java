@@ -397,7 +397,7 @@ public record PolicyObjective(
    * @throws IllegalArgumentException when the objective needs a tensor that the batch lacks
    */
   public Loss loss(PolicyBatch batch, UpdateTotals totals) {
-    Terms terms = new Terms(batch, totals);
+    Terms terms = new Terms(batch.counted(), totals);
     Tensor each = terms.restricted(terms.surrogate());
     if (isPenalized()) {
       each = each.add(terms.penalty().mul(new Scalar(penalty.beta())));

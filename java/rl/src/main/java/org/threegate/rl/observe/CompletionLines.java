@@ -13,8 +13,9 @@ import org.threegate.rl.event.TrainingObserver;
 
 /**
  * Writes each completion of some steps as a line of JSON: step, prompt, completion, rewards and
- * advantage. Texts end after 65,536 characters. No value depends on the clock, so that the file of
- * a resumed run equals that of an uninterrupted one.
+ * advantage. A completion of several turns has them as {@code turns}, which tell what an
+ * environment wrote. Texts end after 65,536 characters. No value depends on the clock, so that the
+ * file of a resumed run equals that of an uninterrupted one.
  *
  * <pre>{@code
  * try (CompletionLines lines = CompletionLines.open(Path.of("completions.jsonl"), 0, 10)) {
@@ -60,6 +61,7 @@ public final class CompletionLines implements TrainingObserver, AutoCloseable {
         row.setAll(
             SampledText.row(
                 own,
+                LONGEST_TEXT,
                 text -> SampledText.bounded(text, LONGEST_TEXT),
                 name -> SampledText.bounded(name, LONGEST_NAME)));
         JsonLines.write(out, row.toString());

@@ -8,8 +8,9 @@ import org.threegate.rl.event.TrainingObserver;
 import org.threegate.run.PrintableText;
 
 /**
- * Prints some completions of a step to a console, with their rewards. Texts end after 1,000
- * characters, and have visible escapes instead of control characters.
+ * Prints some completions of a step to a console, with their rewards. The turns of an environment
+ * are named. Texts end after 1,000 characters, and have visible escapes instead of control
+ * characters.
  *
  * <pre>{@code
  * trainer.run(new ConsoleCompletions(System.err, 4, 10));
@@ -53,12 +54,20 @@ public final class ConsoleCompletions implements TrainingObserver {
                       String.format(Locale.ROOT, "  %s %.3f", PrintableText.name(name), value)));
       out.println(head);
       print("prompt", own.prompt());
-      print("completion", own.completion());
+      if (own.parts().size() == 1) {
+        print("completion", own.completion());
+      } else {
+        SampledText.parts(own, LONGEST_TEXT)
+            .forEach(
+                part -> print(part.isEnvironment() ? "environment" : "completion", part.text()));
+      }
     }
   }
 
   private void print(String what, String text) {
     out.println("  " + what + ":");
-    SampledText.printable(text, LONGEST_TEXT).lines().forEach(line -> out.println("    " + line));
+    SampledText.printable(text, LONGEST_TEXT + SampledText.CUT.length())
+        .lines()
+        .forEach(line -> out.println("    " + line));
   }
 }

@@ -6,6 +6,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.LongSupplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.run.PrintableText;
@@ -38,6 +40,9 @@ public final class ConsoleProgress implements TrainingObserver {
     SHOWN.put("geometry/principal_energy", "principal energy %.4f");
     SHOWN.put("geometry/principal_energy/isotropic", "(by chance %.4f)");
   }
+
+  private static final Pattern ENVIRONMENT = Pattern.compile("environment/(.+)/mean");
+  private static final int MOST_NAMED = 8;
 
   private final PrintStream out;
   private final long steps;
@@ -99,6 +104,9 @@ public final class ConsoleProgress implements TrainingObserver {
             line.append("  ").append(String.format(Locale.ROOT, format, value));
           }
         });
+    named(event)
+        .forEach(
+            (name, value) -> line.append(String.format(Locale.ROOT, "  %s %.3f", name, value)));
     if (isStep) {
       line.append(pace(now));
       last = Optional.of(now);
@@ -106,6 +114,21 @@ public final class ConsoleProgress implements TrainingObserver {
     if (line.length() > 0) {
       out.println("step " + event.step() + '/' + steps + line);
     }
+  }
+
+  /** Returns the means of some metrics of an environment, by the names that it gives them. */
+  private static Map<String, Double> named(TrainingEvent event) {
+    Map<String, Double> named = new LinkedHashMap<>();
+    event
+        .metrics()
+        .forEach(
+            (name, value) -> {
+              Matcher own = ENVIRONMENT.matcher(name);
+              if (own.matches() && named.size() < MOST_NAMED && !Double.isNaN(value)) {
+                named.put(PrintableText.name(own.group(1)), value);
+              }
+            });
+    return named;
   }
 
   /** Returns the rate since the last line, and the time that is left at the mean rate so far. */

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import org.threegate.rl.event.MetricKind;
 import org.threegate.rl.event.TrainingEvent;
 
 /** Writes an event as a JSON object: step, kind of the event, and metrics. */
@@ -54,7 +55,12 @@ final class EventRow {
       ObjectNode row, Map<String, Double> metrics, UnaryOperator<String> shown) {
     metrics.forEach(
         (name, value) -> {
-          if (Double.isFinite(value)) {
+          // A double has all whole numbers up to 2^53.
+          if (MetricKind.of(name).isWhole()
+              && Math.rint(value) == value
+              && Math.abs(value) < 1L << 53) {
+            row.put(shown.apply(name), (long) (double) value);
+          } else if (Double.isFinite(value)) {
             row.put(shown.apply(name), value);
           } else {
             row.putNull(shown.apply(name));

@@ -8,11 +8,14 @@ import java.io.InputStream;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.threegate.checkpoint.PagePolicy;
+import org.threegate.rl.event.Metric;
+import org.threegate.rl.event.MetricKind;
 import org.threegate.rl.event.SampledCompletion;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
@@ -37,6 +40,7 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
   private static final int MOST_CHARACTERS = 64_000_000;
   private static final int MOST_COMPLETIONS = 32; // of a step
   private static final int LONGEST_TEXT = 2000; // characters of a prompt or a completion
+  private static final int MOST_KINDS = 10_000; // metrics whose kinds are told
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
   private final LoopbackServer server;
@@ -45,6 +49,7 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
   private final byte[] page;
   private final String policy;
   private final List<Row> rows = new ArrayList<>();
+  private final Map<String, MetricKind> kinds = new LinkedHashMap<>();
   private long characters;
   private long told;
   private Samples samples = new Samples(0, List.of());
@@ -102,6 +107,11 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
       if (!completions.isEmpty()) {
         samples = new Samples(event.step(), List.copyOf(completions));
       }
+      for (Metric metric : event.typed()) {
+        if (kinds.size() < MOST_KINDS) {
+          kinds.putIfAbsent(PrintableText.name(metric.name()), metric.kind());
+        }
+      }
       rows.add(new Row(told++, row));
       characters += row.length();
       while (characters > most && rows.size() > 2) {
@@ -133,8 +143,24 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
               page);
       case "/events" -> events(request.query());
       case "/completions" -> completions();
+      case "/kinds" -> kinds();
       default -> HttpAnswer.text(HttpAnswer.NOT_FOUND, "not found");
     };
+  }
+
+  /** Returns the units of metrics, and whether their axes begin at zero. */
+  private HttpAnswer kinds() {
+    ObjectNode answer = MAPPER.createObjectNode();
+    synchronized (rows) {
+      kinds.forEach(
+          (name, kind) ->
+              answer.putObject(name).put("unit", kind.unit()).put("zero", kind.hasZero()));
+    }
+    return new HttpAnswer(
+        HttpAnswer.OK,
+        "application/json",
+        Map.of(),
+        answer.toString().getBytes(StandardCharsets.UTF_8));
   }
 
   /** Returns some completions of the last step that had any. */
@@ -151,6 +177,7 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
                 array.add(
                     SampledText.row(
                         own,
+                        LONGEST_TEXT,
                         text -> SampledText.printable(text, LONGEST_TEXT),
                         PrintableText::name)));
     return new HttpAnswer(

@@ -1,17 +1,19 @@
 package org.threegate.rl.observe;
 
 import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
+import org.threegate.rl.event.Metric;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
 /**
  * Reports metrics to Micrometer. Each metric is a gauge with its last value. The name gets the
- * prefix {@code threegate.}, and slashes become dots. Two counters count the taken and the skipped
- * steps.
+ * prefix {@code threegate.}, and slashes become dots. Gauges have the units of their metrics. Two
+ * counters count the taken and the skipped steps.
  *
  * <pre>{@code
  * trainer.run(new MeterObserver(new io.micrometer.core.instrument.simple.SimpleMeterRegistry()));
@@ -43,17 +45,21 @@ public final class MeterObserver implements TrainingObserver {
     } else if (event instanceof TrainingEvent.StepSkipped) {
       skipped.increment();
     }
-    event.metrics().forEach((name, value) -> gauge(name).set(value));
+    event.typed().forEach(metric -> gauge(metric).set(metric.value()));
   }
 
-  private AtomicReference<Double> gauge(String name) {
+  private AtomicReference<Double> gauge(Metric metric) {
     return values.computeIfAbsent(
-        name,
+        metric.name(),
         own -> {
           AtomicReference<Double> value = new AtomicReference<>(Double.NaN);
+          String unit = metric.kind().unit();
           // The registry only references the value weakly; the map keeps it alive.
-          return registry.gauge(
-              PREFIX + own.replace('/', '.').replace('@', '.'), value, AtomicReference::get);
+          Gauge.Builder<AtomicReference<Double>> gauge =
+              Gauge.builder(
+                  PREFIX + own.replace('/', '.').replace('@', '.'), value, AtomicReference::get);
+          (unit.isEmpty() ? gauge : gauge.baseUnit(unit)).register(registry);
+          return value;
         });
   }
 }

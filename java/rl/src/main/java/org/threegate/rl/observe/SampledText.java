@@ -13,7 +13,8 @@ import org.threegate.run.PrintableText;
 /** Bounds and escapes the texts of completions, which a model and a data set have written. */
 final class SampledText {
   private static final ObjectMapper MAPPER = new ObjectMapper();
-  private static final String CUT = " ...";
+  static final String CUT = " ...";
+  private static final int MOST_TURNS = 1000;
 
   private SampledText() {}
 
@@ -33,6 +34,20 @@ final class SampledText {
         .collect(Collectors.joining("\n"));
   }
 
+  /** Returns the first turns of a completion, at most so many characters of them. */
+  static List<SampledCompletion.Part> parts(SampledCompletion own, int most) {
+    List<SampledCompletion.Part> parts = new ArrayList<>();
+    int left = most;
+    for (SampledCompletion.Part part : own.parts()) {
+      if (left <= 0 || parts.size() == MOST_TURNS) {
+        return parts;
+      }
+      parts.add(new SampledCompletion.Part(part.isEnvironment(), bounded(part.text(), left)));
+      left -= part.text().length();
+    }
+    return parts;
+  }
+
   /** Returns so many completions of a step, evenly spread over its prompts. */
   static List<SampledCompletion> spread(List<SampledCompletion> all, int most) {
     if (all.size() <= most) {
@@ -46,16 +61,25 @@ final class SampledText {
   }
 
   /**
-   * Writes a completion as JSON.
+   * Writes a completion as JSON. One of several turns also has them.
    *
+   * @param most the number of characters of all turns together
    * @param text bounds and escapes texts
    * @param name escapes the names of reward functions
    */
   static ObjectNode row(
-      SampledCompletion own, UnaryOperator<String> text, UnaryOperator<String> name) {
+      SampledCompletion own, int most, UnaryOperator<String> text, UnaryOperator<String> name) {
     ObjectNode row = MAPPER.createObjectNode();
     row.put("prompt", text.apply(own.prompt()));
     row.put("completion", text.apply(own.completion()));
+    if (own.parts().size() > 1) {
+      for (SampledCompletion.Part part : parts(own, most)) {
+        row.withArrayProperty("turns")
+            .addObject()
+            .put("environment", part.isEnvironment())
+            .put("text", text.apply(part.text()));
+      }
+    }
     ObjectNode rewards = row.putObject("rewards");
     own.rewards().forEach((function, value) -> put(rewards, name.apply(function), value));
     put(row, "reward", own.reward());

@@ -11,17 +11,20 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Clock;
-import java.util.Map;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.zip.CRC32C;
 import org.threegate.file.AtomicFiles;
+import org.threegate.rl.event.Metric;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
 /**
  * Writes metrics as an event file for TensorBoard: TFRecords that contain {@code tensorflow.Event}
- * protocol buffers with scalar summaries. A resumed run writes a new file, and cuts off the later
- * steps of the older ones, so that no step is there twice.
+ * protocol buffers with scalar summaries. The first value of a metric has its kind and its unit as
+ * a description. A resumed run writes a new file, and cuts off the later steps of the older ones,
+ * so that no step is there twice.
  *
  * <pre>{@code
  * try (TensorBoard board = TensorBoard.open(Path.of("run"), 0, Clock.systemUTC())) {
@@ -44,6 +47,7 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
 
   private final FileChannel out;
   private final Clock clock;
+  private final Set<String> described = new HashSet<>();
 
   private TensorBoard(FileChannel out, Clock clock) {
     this.out = out;
@@ -222,10 +226,17 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
   @Override
   public void on(TrainingEvent event) {
     Message summary = new Message();
-    for (Map.Entry<String, Double> metric : event.metrics().entrySet()) {
+    for (Metric metric : event.typed()) {
       Message value = new Message();
-      value.bytes(1, metric.getKey().getBytes(StandardCharsets.UTF_8));
-      value.float32(2, metric.getValue().floatValue());
+      value.bytes(1, metric.name().getBytes(StandardCharsets.UTF_8));
+      value.float32(2, (float) metric.value());
+      if (described.add(metric.name())) {
+        Message about = new Message();
+        String unit = metric.kind().unit();
+        String text = metric.kind().label() + (unit.isEmpty() ? "" : ", in " + unit);
+        about.bytes(3, text.getBytes(StandardCharsets.UTF_8)); // summary_description
+        value.bytes(9, about.toByteArray());
+      }
       summary.bytes(1, value.toByteArray());
     }
     Message of = event(event.step());

@@ -76,6 +76,26 @@ public record SamplingOptions(
   }
 
   /**
+   * {@return the options with another maximal length}
+   *
+   * @param value the maximal number of tokens of a completion
+   */
+  public SamplingOptions withLongest(int value) {
+    return new SamplingOptions(
+        temperature, topP, topK, minP, repetitionPenalty, value, stops, stopStrings);
+  }
+
+  /**
+   * {@return the options with other stop strings}
+   *
+   * @param value the texts that end a completion
+   */
+  public SamplingOptions withStopStrings(List<String> value) {
+    return new SamplingOptions(
+        temperature, topP, topK, minP, repetitionPenalty, longest, stops, value);
+  }
+
+  /**
    * {@return options that sample from all tokens at temperature 1}
    *
    * @param longest the maximal number of tokens of a completion

@@ -1,7 +1,9 @@
 package org.threegate.rl.rollout;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import org.threegate.rl.policy.Completion;
 import org.threegate.rl.policy.CompletionEngine;
@@ -13,9 +15,11 @@ import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.Attempt;
 import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.rl.verifier.BoundedVerifier.Score;
 
 /**
- * Samples completions of problems and scores them.
+ * Samples completions of problems and scores them. In an environment, completions have several
+ * turns.
  *
  * <pre>{@code
  * List<Rollout> rollouts =
@@ -25,10 +29,15 @@ import org.threegate.rl.verifier.BoundedVerifier;
  * }</pre>
  *
  * @param tokenizer the tokenizer of the model
- * @param rewards the reward functions, one or more
+ * @param rewards the reward functions, one or more, or none in an environment that has rewards
  * @param longestPrompt the maximal length of a prompt in tokens
+ * @param interaction the environment of the completions, if they are in one
  */
-public record Rollouts(Tokenizer tokenizer, List<Reward> rewards, int longestPrompt) {
+public record Rollouts(
+    Tokenizer tokenizer,
+    List<Reward> rewards,
+    int longestPrompt,
+    Optional<Interaction> interaction) {
   /**
    * A reward function.
    *
@@ -44,9 +53,49 @@ public record Rollouts(Tokenizer tokenizer, List<Reward> rewards, int longestPro
    */
   public Rollouts {
     rewards = List.copyOf(rewards);
-    if (rewards.isEmpty()) {
+    if (rewards.isEmpty() && !interaction.map(own -> own.environment().isScoring()).orElse(false)) {
       throw new IllegalArgumentException("rewards must not be empty");
     }
+  }
+
+  /**
+   * Creates rollouts without an environment.
+   *
+   * @param tokenizer the tokenizer of the model
+   * @param rewards the reward functions, one or more
+   * @param longestPrompt the maximal length of a prompt in tokens
+   */
+  public Rollouts(Tokenizer tokenizer, List<Reward> rewards, int longestPrompt) {
+    this(tokenizer, rewards, longestPrompt, Optional.empty());
+  }
+
+  /**
+   * Creates rollouts with the rewards of an environment only.
+   *
+   * @param tokenizer the tokenizer of the model
+   * @param environment the environment, which has rewards
+   * @param longestPrompt the maximal length of a prompt in tokens
+   */
+  public Rollouts(Tokenizer tokenizer, Interaction environment, int longestPrompt) {
+    this(tokenizer, List.of(), longestPrompt, Optional.of(environment));
+  }
+
+  /**
+   * {@return the same rollouts in an environment}
+   *
+   * @param environment the environment
+   */
+  public Rollouts with(Interaction environment) {
+    return new Rollouts(tokenizer, rewards, longestPrompt, Optional.of(environment));
+  }
+
+  /** {@return the names of the scores of a completion, in their order} */
+  public List<String> names() {
+    List<String> names = new ArrayList<>(rewards.stream().map(Reward::name).toList());
+    interaction
+        .filter(own -> own.environment().isScoring())
+        .ifPresent(own -> names.add(own.name()));
+    return List.copyOf(names);
   }
 
   /**
@@ -82,7 +131,7 @@ public record Rollouts(Tokenizer tokenizer, List<Reward> rewards, int longestPro
    * @param engine completes the prompts
    * @param version the version of the weights that should answer
    * @param problems the problems
-   * @param each the number of completions per problem
+   * @param count the number of completions per problem
    * @param options how completions are sampled
    * @param seed the seed of all randomness
    * @return the completions; those of a problem are adjacent
@@ -94,42 +143,92 @@ public record Rollouts(Tokenizer tokenizer, List<Reward> rewards, int longestPro
       CompletionEngine engine,
       long version,
       List<Problem> problems,
-      int each,
+      int count,
       SamplingOptions options,
       long seed) {
     List<int[]> prompts = new ArrayList<>();
     for (Problem problem : problems) {
       int[] prompt = encode(problem);
-      for (int i = 0; i < each; i++) {
+      for (int i = 0; i < count; i++) {
         prompts.add(prompt);
       }
     }
     SplittableRandom random = new SplittableRandom(seed);
     CompletionRequest request =
         new CompletionRequest(prompts, options, random.longs(prompts.size()).toArray(), version);
+    List<Problem> each = new ArrayList<>();
+    problems.forEach(problem -> each.addAll(Collections.nCopies(count, problem)));
+    return interaction.isPresent()
+        ? inEnvironment(interaction.get(), engine, request, each)
+        : alone(engine, request, each);
+  }
+
+  private List<Rollout> alone(
+      CompletionEngine engine, CompletionRequest request, List<Problem> problems) {
     List<Completion> completions = request.checked(engine.complete(request), engine.where());
-    List<Attempt> requests = new ArrayList<>();
+    List<Attempt> attempts = new ArrayList<>();
     for (int i = 0; i < completions.size(); i++) {
-      requests.add(
+      attempts.add(
           new Attempt(
-              problems.get(i / each),
+              problems.get(i),
               tokenizer.text(completions.get(i).content()),
               completions.get(i).tokens()));
     }
-    List<List<BoundedVerifier.Score>> scores =
-        rewards.stream().map(reward -> reward.verifier().scoreAll(requests)).toList();
+    List<List<Score>> scores = scores(attempts);
     List<Rollout> rollouts = new ArrayList<>();
     for (int i = 0; i < completions.size(); i++) {
-      int at = i;
       rollouts.add(
           new Rollout(
-              problems.get(i / each),
-              prompts.get(i),
+              problems.get(i),
+              request.prompts().get(i),
               completions.get(i),
-              requests.get(i).response(),
-              scores.stream().map(own -> own.get(at)).toList()));
+              attempts.get(i).response(),
+              scores.get(i)));
     }
     return List.copyOf(rollouts);
+  }
+
+  private List<Rollout> inEnvironment(
+      Interaction own, CompletionEngine engine, CompletionRequest request, List<Problem> problems) {
+    List<Talk> talks = new Turns(own, tokenizer).draw(engine, request, problems);
+    List<Attempt> attempts = new ArrayList<>();
+    for (int i = 0; i < talks.size(); i++) {
+      Talk talk = talks.get(i);
+      attempts.add(
+          new Attempt(
+              problems.get(i), talk.response(), talk.completion().tokens(), talk.messages()));
+    }
+    List<List<Score>> scores = scores(attempts);
+    boolean isScored = own.environment().isScoring();
+    List<Rollout> rollouts = new ArrayList<>();
+    for (int i = 0; i < talks.size(); i++) {
+      Talk talk = talks.get(i);
+      List<Score> all = new ArrayList<>(scores.get(i));
+      if (isScored) {
+        all.add(talk.score());
+      }
+      rollouts.add(
+          new Rollout(
+              problems.get(i),
+              talk.prompt,
+              talk.completion(),
+              talk.response(),
+              all,
+              talk.transcript(isScored)));
+    }
+    return List.copyOf(rollouts);
+  }
+
+  /** Returns the scores of each attempt, in the order of the reward functions. */
+  private List<List<Score>> scores(List<Attempt> attempts) {
+    List<List<Score>> functions =
+        rewards.stream().map(reward -> reward.verifier().scoreAll(attempts)).toList();
+    List<List<Score>> scores = new ArrayList<>();
+    for (int i = 0; i < attempts.size(); i++) {
+      int at = i;
+      scores.add(functions.stream().map(own -> own.get(at)).toList());
+    }
+    return scores;
   }
 
   /**

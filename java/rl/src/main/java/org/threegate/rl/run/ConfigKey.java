@@ -104,7 +104,7 @@ record ConfigKey(String name, Key description, List<RecordComponent> path) {
       return "a list";
     }
     return switch (type().getSimpleName()) {
-      case "int", "long" -> "a whole number";
+      case "int", "long", "Integer" -> "a whole number";
       case "double", "Double" -> "a number";
       case "boolean" -> "true or false";
       case "Path" -> "a path";

@@ -3,6 +3,7 @@ package org.threegate.rl.run;
 import java.net.URI;
 import java.util.Map;
 import org.threegate.checkpoint.NamePattern;
+import org.threegate.rl.environment.EnvironmentSource;
 import org.threegate.rl.observe.MlflowTarget;
 import org.threegate.rl.verifier.RewardSource;
 import org.threegate.run.InvalidInputException;
@@ -81,6 +82,15 @@ final class Limits {
   static void server(String key, URI address) {
     try {
       new MlflowTarget(address, "", "", Map.of());
+    } catch (IllegalArgumentException e) {
+      throw new Exceeded(key, key + ": " + e.getMessage());
+    }
+  }
+
+  /** Requires an environment. */
+  static EnvironmentSource environment(String key, String text) {
+    try {
+      return EnvironmentSource.of(text);
     } catch (IllegalArgumentException e) {
       throw new Exceeded(key, key + ": " + e.getMessage());
     }

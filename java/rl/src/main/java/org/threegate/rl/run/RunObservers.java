@@ -26,6 +26,7 @@ import org.threegate.rl.observe.MlflowObserver;
 import org.threegate.rl.observe.MlflowTarget;
 import org.threegate.rl.observe.PatchObserver;
 import org.threegate.rl.observe.TensorBoard;
+import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.task.Problem;
 import org.threegate.run.InvalidInputException;
 
@@ -226,7 +227,7 @@ final class RunObservers implements AutoCloseable {
             .rollouts()
             .draw(session.policy(), probes, 1, session.sampling(), seed + DIVERGENCE_SEED)
             .stream()
-            .map(rollout -> text(rollout.prompt(), rollout.completion().tokens()))
+            .map(RunObservers::text)
             .toList();
     try {
       return Optional.of(
@@ -244,9 +245,12 @@ final class RunObservers implements AutoCloseable {
     }
   }
 
-  private static CapturedLayers.Text text(int[] prompt, int[] completion) {
-    int[] all = Arrays.copyOf(prompt, prompt.length + completion.length);
-    System.arraycopy(completion, 0, all, prompt.length, completion.length);
+  /** Returns prompt and first turn. The texts of an environment are not the model's. */
+  private static CapturedLayers.Text text(Rollout rollout) {
+    int[] prompt = rollout.prompt();
+    int length = rollout.transcript().turns().get(0).tokens();
+    int[] all = Arrays.copyOf(prompt, prompt.length + length);
+    System.arraycopy(rollout.completion().tokens(), 0, all, prompt.length, length);
     return new CapturedLayers.Text(all, prompt.length);
   }
 

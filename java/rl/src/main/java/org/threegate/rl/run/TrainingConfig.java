@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.threegate.patch.PatchFormat;
 import org.threegate.rl.adapter.Initialisation;
+import org.threegate.rl.environment.EnvironmentSource;
 import org.threegate.rl.objective.Divergence;
 import org.threegate.rl.objective.ImportanceCorrection;
 import org.threegate.rl.objective.ImportanceSamplingLevel;
@@ -327,7 +328,8 @@ public record TrainingConfig(
    *
    * @param rewardFuncs reward functions: exact, numeric (GSM8K's {@code ####}), mathematical
    *     ({@code \boxed{}}), mathematical_sentence (also "The answer is 7."), countdown, or what
-   *     {@link RewardSource#of} reads. The first one tells what is right
+   *     {@link RewardSource#of} reads. The first one tells what is right, unless an environment
+   *     does. They may be left out where the environment has rewards
    * @param rewardWeights weight of each reward function. Without weights, each has 1
    * @param multiObjectiveAggregation whether the sum of the reward functions is normalized, or each
    *     of them before the sum
@@ -341,7 +343,8 @@ public record TrainingConfig(
               standard = "[exact]",
               meaning =
                   "Reward functions: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`), mathematical_sentence, countdown,"
-                      + " class:NAME, command:PROGRAM or an address of http. The first one tells what is right.",
+                      + " class:NAME, command:PROGRAM or an address of http. The first one tells what is right, unless an"
+                      + " environment does. `[]` takes the rewards of the environment alone.",
               trl = "argument of `GRPOTrainer`")
           List<String> rewardFuncs,
       @Key(
@@ -378,7 +381,6 @@ public record TrainingConfig(
       rewardFuncs = List.copyOf(rewardFuncs);
       rewardWeights = List.copyOf(rewardWeights);
       rewardClipRange = List.copyOf(rewardClipRange);
-      Limits.require(!rewardFuncs.isEmpty(), "reward_funcs", "[]", "one function or more");
       Limits.require(
           rewardFuncs.stream().map(Reward::source).map(RewardSource::name).distinct().count()
               == rewardFuncs.size(),
@@ -420,6 +422,7 @@ public record TrainingConfig(
    * @param repetitionPenalty divisor of the logits of tokens that prompt or completion have. 1: no
    *     penalty
    * @param stopStrings texts that end a completion, which keeps them
+   * @param turns the environment, which makes completions of several turns
    */
   public record Generation(
       @Key(
@@ -458,7 +461,8 @@ public record TrainingConfig(
               standard = "[]",
               meaning = "Texts that end a completion, which keeps them.",
               trl = "member of `generation_kwargs`")
-          List<String> stopStrings) {
+          List<String> stopStrings,
+      Turns turns) {
     /**
      * Checks the values.
      *
@@ -481,6 +485,58 @@ public record TrainingConfig(
           "stop_strings",
           stopStrings,
           "without an empty text");
+    }
+  }
+
+  /**
+   * Completions of several turns.
+   *
+   * @param environment answers each turn of the model: calculator, countdown or class:NAME. Without
+   *     it, completions have one turn
+   * @param maxToolCallingIterations most answers that the model sees in a completion. By default
+   *     only max_completion_length limits them, which counts all tokens of a completion
+   * @param environmentTimeout seconds after which a call of the environment ends the episode, which
+   *     scores 0 and is counted as failed
+   */
+  public record Turns(
+      @Key(
+              meaning =
+                  "What answers each turn of the model: calculator, countdown or class:NAME. Without it,"
+                      + " completions have one turn.",
+              trl = "argument `environment_factory` or `tools` of `GRPOTrainer`")
+          Optional<String> environment,
+      @Key(
+              meaning =
+                  "Most answers of the environment that the model sees in a completion. By default only"
+                      + " max_completion_length is a limit.")
+          Optional<Integer> maxToolCallingIterations,
+      @Key(
+              standard = "5.0",
+              meaning =
+                  "Seconds after which a call of the environment ends the episode, which scores 0 and is"
+                      + " counted as failed.")
+          double environmentTimeout) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
+    public Turns {
+      environment.ifPresent(text -> Limits.environment("environment", text));
+      maxToolCallingIterations.ifPresent(
+          most -> Limits.least("max_tool_calling_iterations", most, 0));
+      Limits.require(
+          environment.isPresent() || maxToolCallingIterations.isEmpty(),
+          "max_tool_calling_iterations",
+          maxToolCallingIterations.orElse(0),
+          "left out without an environment");
+      Limits.positive("environment_timeout", environmentTimeout);
+    }
+
+    /** {@return where the environment comes from, if there is one} */
+    Optional<EnvironmentSource> source() {
+      return environment.map(EnvironmentSource::of);
     }
   }
 
@@ -1262,6 +1318,11 @@ public record TrainingConfig(
         "temperature",
         generation.temperature(),
         "above 0 in training");
+    Limits.require(
+        !data.reward().rewardFuncs().isEmpty() || generation.turns().environment().isPresent(),
+        "reward_funcs",
+        "[]",
+        "one function or more without an environment");
     int cache = data.reward().softPunishCache();
     Limits.require(
         cache <= generation.maxCompletionLength(),

@@ -16,6 +16,7 @@ import org.threegate.file.OutputLock;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.event.TrainingCallback;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.observe.GeometryObserver;
@@ -35,8 +36,8 @@ import org.threegate.run.InvalidInputException;
  * <pre>{@code
  * TrainingConfig config = TrainingConfigs.read(Path.of("run.yaml"), Map.of(), "");
  * try (TrainingRun run = TrainingRun.open(context, control, config, false)) {
- *   Path result = run.run(TrainingRun.Listener.NONE, List.of());
- *   System.out.println(result);
+ *   TrainingRun.Result result = run.run(TrainingRun.Listener.NONE, List.of());
+ *   System.out.println(result.path());
  * }
  * }</pre>
  */
@@ -102,6 +103,16 @@ public final class TrainingRun implements AutoCloseable {
      */
     default void unreported(String message) {}
   }
+
+  /**
+   * The end of a run.
+   *
+   * @param path the directory of the trained model or adapter
+   * @param steps the number of steps that were taken
+   * @param stopReason why the run ended before its last step, if it did: what a callback said, or
+   *     that evaluations have not become better
+   */
+  public record Result(Path path, long steps, Optional<String> stopReason) {}
 
   private TrainingRun(
       Context context, Control control, TrainingConfig config, boolean resume, OutputLock lock) {
@@ -184,11 +195,28 @@ public final class TrainingRun implements AutoCloseable {
    *
    * @param listener is notified of the page and of evaluations
    * @param sinks additional observers, which receive all events
-   * @return the directory of the trained model or adapter
+   * @return the result
    * @throws CancelledException when the run was cancelled. Its state is saved
    * @throws IOException when a file cannot be written
    */
-  public Path run(Listener listener, List<TrainingObserver> sinks) throws IOException {
+  public Result run(Listener listener, List<TrainingObserver> sinks) throws IOException {
+    return run(listener, sinks, List.of());
+  }
+
+  /**
+   * Trains to the end of the run, or until a callback ends it.
+   *
+   * @param listener is notified of the page and of evaluations
+   * @param sinks additional observers, which receive all events
+   * @param callbacks decide after each step and each evaluation. A resumed run needs the same ones
+   * @return the result
+   * @throws CancelledException when the run was cancelled. Its state is saved
+   * @throws IOException when a file cannot be written
+   */
+  public Result run(
+      Listener listener, List<TrainingObserver> sinks, List<TrainingCallback> callbacks)
+      throws IOException {
+    callbacks.forEach(session.trainer()::add);
     String identity = RunIdentity.of(config);
     files.prepare();
     Optional<Path> last = resume ? files.lastState() : Optional.empty();
@@ -202,6 +230,8 @@ public final class TrainingRun implements AutoCloseable {
               + " steps");
     }
     Evaluations evaluations = Evaluations.read(config.run().evaluation(), files.metrics(), from);
+    long taken;
+    Optional<String> stopReason;
     try (RunObservers observers =
         new RunObservers(
             context, session, files, from, new RunObservers.Outside(sinks, listener::unreported))) {
@@ -235,12 +265,25 @@ public final class TrainingRun implements AutoCloseable {
       if (evaluations.isStopped()) {
         listener.stopped(session.trainer().step(), evaluations.bestStep());
       }
+      // The state of the best evaluation, which may be loaded below, is of an earlier step.
+      taken = session.trainer().step();
+      stopReason =
+          session
+              .trainer()
+              .stopReason()
+              .or(
+                  () ->
+                      evaluations.isStopped()
+                          ? Optional.of(
+                              "no evaluation was better than that after step "
+                                  + evaluations.bestStep())
+                          : Optional.empty());
       observers.finish();
     }
     if (config.run().evaluation().loadBestModelAtEnd()) {
       loadBest(evaluations.bestStep(), identity);
     }
-    return write();
+    return new Result(write(), taken, stopReason);
   }
 
   private void steps(TrainingObserver observers, TrainingObserver clock, Evaluating evaluating)
@@ -251,6 +294,7 @@ public final class TrainingRun implements AutoCloseable {
       TrainingEvent event = trainer.next();
       long begin = System.nanoTime();
       observers.on(event);
+      trainer.decide(event);
       Map<String, Double> timings = new LinkedHashMap<>(event.details().timings());
       timings.put("time/observing", (System.nanoTime() - begin) / 1e9);
       clock.on(new TrainingEvent.Measured(event.step(), "time", timings));
@@ -312,11 +356,13 @@ public final class TrainingRun implements AutoCloseable {
       Map<String, Double> metrics = new LinkedHashMap<>();
       put("pass@1", one, metrics);
       put("pass@" + each, PassRate.of(drawn, each, each), metrics);
-      sinks.on(new TrainingEvent.Measured(trainer.step(), Evaluations.EVENT, metrics));
+      TrainingEvent event = new TrainingEvent.Measured(trainer.step(), Evaluations.EVENT, metrics);
+      sinks.on(event);
       boolean isBest = evaluations.add(trainer.step(), metrics);
       if (isBest && config.run().evaluation().loadBestModelAtEnd()) {
         files.saveBest(trainer, identity);
       }
+      trainer.decide(event);
       listener.evaluated(trainer.step(), one);
     }
 

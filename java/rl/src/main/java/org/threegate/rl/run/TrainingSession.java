@@ -15,13 +15,17 @@ import org.threegate.analysis.mask.MaskFile;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Mask;
 import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.environment.BoundedEnvironment;
+import org.threegate.rl.environment.EnvironmentSource;
 import org.threegate.rl.policy.CompletionEngine;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Threads;
 import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.rollout.Interaction;
 import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.ChatTemplate;
 import org.threegate.rl.task.Demonstration;
 import org.threegate.rl.task.PlainProblems;
 import org.threegate.rl.task.Problem;
@@ -220,7 +224,8 @@ public final class TrainingSession implements AutoCloseable {
     TrainingConfig.Chat chat = config.data().chat();
     boolean needsAnswers =
         config.objective().algorithm() == Algorithm.SFT
-            || config.data().reward().sources().stream().anyMatch(RewardSource::needsAnswers);
+            || config.data().reward().sources().stream().anyMatch(RewardSource::needsAnswers)
+            || config.generation().turns().source().map(own -> own.needsAnswers()).orElse(false);
     return PlainProblems.rendered(
         ProblemFile.read(
             file, needsAnswers ? ProblemFile.Answers.REQUIRED : ProblemFile.Answers.OPTIONAL),
@@ -243,13 +248,40 @@ public final class TrainingSession implements AutoCloseable {
     TrainingConfig.Reward reward = config.data().reward();
     Tokenizer tokenizer = opened.add(JsonTokenizer.load(config.modelDirectory()));
     List<Rollouts.Reward> rewards = new ArrayList<>();
-    Duration limit = Duration.ofMillis(Math.max(1, Math.round(1000 * reward.rewardTimeout())));
+    Duration limit = duration(reward.rewardTimeout());
     for (RewardSource source : reward.sources()) {
       BoundedVerifier verifier =
           opened.add(new BoundedVerifier(source.open(limit), limit, Threads.count()));
       rewards.add(new Rollouts.Reward(source.name(), verifier));
     }
-    return new Rollouts(tokenizer, rewards, config.data().maxPromptLength());
+    return new Rollouts(
+        tokenizer,
+        rewards,
+        config.data().maxPromptLength(),
+        config.generation().turns().source().map(this::interaction));
+  }
+
+  private Interaction interaction(EnvironmentSource source) {
+    TrainingConfig.Turns turns = config.generation().turns();
+    BoundedEnvironment environment =
+        opened.add(
+            new BoundedEnvironment(
+                source.open(), duration(turns.environmentTimeout()), Threads.count()));
+    if (config.data().reward().rewardFuncs().isEmpty() && !environment.isScoring()) {
+      throw new InvalidInputException(
+          "reward_funcs is []; the environment " + source.name() + " has no rewards of its own");
+    }
+    TrainingConfig.Chat chat = config.data().chat();
+    return new Interaction(
+        source.name(),
+        environment,
+        turns.maxToolCallingIterations().orElse(Integer.MAX_VALUE),
+        ChatTemplate.load(config.modelDirectory())
+            .map(own -> own.with(Composition.chat(chat)).at(Composition.clock(chat))));
+  }
+
+  private static Duration duration(double seconds) {
+    return Duration.ofMillis(Math.max(1, Math.round(1000 * seconds)));
   }
 
   private LowRankAdapter attach(Context context) {

@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.IntSummaryStatistics;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -17,6 +18,7 @@ import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.function.IntFunction;
 import java.util.function.Predicate;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -42,6 +44,7 @@ import org.threegate.rl.policy.Threads;
 import org.threegate.rl.policy.TokenMeasures;
 import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.rollout.Transcript;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
 import org.threegate.run.InvalidInputException;
@@ -179,9 +182,7 @@ public final class PolicyTrainer extends Trainer {
     } while (++round < options.rounds() && teaching(totals) < options.prompts());
     drawn.forEach(rollout -> policy.requireTokens(rollout.completion().tokens()));
     count(
-        drawn.stream()
-            .mapToLong(own -> own.prompt().length + own.completion().tokens().length)
-            .sum(),
+        drawn.stream().mapToLong(own -> own.prompt().length + own.transcript().tokens(false)).sum(),
         metrics);
     describe(drawn, metrics);
     metrics.put("sampling/version_lag", lag(drawn, optimizer.steps()));
@@ -238,24 +239,28 @@ public final class PolicyTrainer extends Trainer {
 
   /** Returns what observers see of the completions. */
   private List<SampledCompletion> samples(List<Rollout> drawn, double[] advantages) {
-    double[] weights = options.rewards().weights(rollouts.rewards().size());
+    List<String> names = rollouts.names();
+    double[] weights = options.rewards().weights(names.size());
     double[] rewards = Advantages.weighted(functions(drawn), weights);
     List<SampledCompletion> samples = new ArrayList<>();
     for (int i = 0; i < drawn.size(); i++) {
       Rollout own = drawn.get(i);
       Map<String, Double> scores = new LinkedHashMap<>();
       for (int function = 0; function < weights.length; function++) {
-        scores.put(rollouts.rewards().get(function).name(), own.scores().get(function).value());
+        scores.put(names.get(function), own.scores().get(function).value());
       }
       samples.add(
           new SampledCompletion(
               own.problem().prompt(),
-              own.response(),
+              own.transcript().text(),
               scores,
               rewards[i],
               advantages.length == 0 ? Double.NaN : advantages[i],
-              own.completion().tokens().length,
-              !own.completion().stopped()));
+              own.transcript().tokens(false),
+              !own.completion().stopped(),
+              own.transcript().turns().stream()
+                  .map(turn -> new SampledCompletion.Part(turn.isEnvironment(), turn.text()))
+                  .toList()));
     }
     return samples;
   }
@@ -339,9 +344,10 @@ public final class PolicyTrainer extends Trainer {
     if (options.rewards().penalty().beta() > 0) {
       double tokens = 0;
       for (int i = 0; i < divergences.length; i++) {
-        if (isCounted(drawn.get(i))) {
-          divergences[i] = divergence(before.get(i), held.get(i));
-          tokens += before.get(i).length;
+        Rollout own = drawn.get(i);
+        if (isCounted(own)) {
+          divergences[i] = divergence(sampled(own, before.get(i)), sampled(own, held.get(i)));
+          tokens += own.transcript().tokens(false);
         }
       }
       metrics.put("kl", Arrays.stream(divergences).sum() / Math.max(1, tokens));
@@ -349,6 +355,19 @@ public final class PolicyTrainer extends Trainer {
     return options
         .rewards()
         .advantages(scores(drawn), divergences, options.advantages(), options.group());
+  }
+
+  /** Returns the values of the tokens that the policy sampled. */
+  private static float[] sampled(Rollout rollout, float[] values) {
+    float[] weights = rollout.transcript().weights();
+    float[] sampled = new float[rollout.transcript().tokens(false)];
+    int at = 0;
+    for (int i = 0; i < values.length; i++) {
+      if (weights[i] > 0) {
+        sampled[at++] = values[i];
+      }
+    }
+    return sampled;
   }
 
   private double divergence(float[] own, float[] held) {
@@ -423,11 +442,12 @@ public final class PolicyTrainer extends Trainer {
 
   private void describe(List<Rollout> drawn, Map<String, Double> metrics) {
     double[][] scores = functions(drawn);
-    double[] weights = options.rewards().weights(rollouts.rewards().size());
+    List<String> names = rollouts.names();
+    double[] weights = options.rewards().weights(names.size());
     spread("reward", "reward_std", Advantages.weighted(scores, weights), metrics);
     for (int i = 0; i < weights.length; i++) {
       int function = i;
-      String name = "rewards/" + rollouts.rewards().get(i).name();
+      String name = "rewards/" + names.get(i);
       double[] own = Arrays.stream(scores).mapToDouble(score -> score[function]).toArray();
       spread(name + "/mean", name + "/std", own, metrics);
       describe(name, drawn.stream().map(each -> each.scores().get(function)).toList(), metrics);
@@ -438,7 +458,46 @@ public final class PolicyTrainer extends Trainer {
         "completions/clipped_ratio", share(drawn, rollout -> !rollout.completion().stopped()));
     metrics.put(
         "verifier/failed_ratio",
-        share(drawn, rollout -> rollout.scores().stream().anyMatch(BoundedVerifier.Score::failed)));
+        share(
+            drawn,
+            rollout ->
+                rollout.scores().stream()
+                    .limit(rollouts.rewards().size())
+                    .anyMatch(BoundedVerifier.Score::failed)));
+    if (rollouts.interaction().isPresent()) {
+      interaction(drawn.stream().map(Rollout::transcript).toList(), metrics);
+    }
+  }
+
+  /** Adds what happened in the environment. */
+  private static void interaction(List<Transcript> transcripts, Map<String, Double> metrics) {
+    Set<String> named = new TreeSet<>();
+    transcripts.forEach(own -> named.addAll(own.metrics().keySet()));
+    named.forEach(
+        name ->
+            environment(
+                name, transcripts, own -> own.metrics().getOrDefault(name, Double.NaN), metrics));
+    environment("turns", transcripts, Transcript::answers, metrics);
+    environment("tokens", transcripts, own -> own.tokens(true), metrics);
+    for (Transcript.Ending ending : List.of(Transcript.Ending.CUT, Transcript.Ending.FAILED)) {
+      metrics.put(
+          "environment/" + ending.name().toLowerCase(Locale.ROOT) + "_ratio",
+          (double) transcripts.stream().filter(own -> own.ending() == ending).count()
+              / transcripts.size());
+    }
+  }
+
+  private static void environment(
+      String name,
+      List<Transcript> transcripts,
+      ToDoubleFunction<Transcript> value,
+      Map<String, Double> metrics) {
+    String whole = "environment/" + name;
+    spread(
+        whole + "/mean",
+        whole + "/std",
+        transcripts.stream().mapToDouble(value).toArray(),
+        metrics);
   }
 
   /** Adds the means of the other values that a reward function has returned. */
@@ -465,7 +524,7 @@ public final class PolicyTrainer extends Trainer {
   /** Describes lengths as TRL does: they are 0 where there is no completion. */
   private static void lengths(String name, Stream<Rollout> of, Map<String, Double> metrics) {
     IntSummaryStatistics lengths =
-        of.mapToInt(own -> own.completion().tokens().length).summaryStatistics();
+        of.mapToInt(own -> own.transcript().tokens(false)).summaryStatistics();
     boolean isNone = lengths.getCount() == 0;
     metrics.put("completions/mean_" + name, lengths.getAverage());
     metrics.put("completions/min_" + name, isNone ? 0.0 : lengths.getMin());
@@ -523,7 +582,7 @@ public final class PolicyTrainer extends Trainer {
         .toList();
   }
 
-  /** Returns whether the tokens of a completion have a loss. */
+  /** Returns whether the tokens that the policy sampled in a completion have a loss. */
   private boolean isCounted(Rollout rollout) {
     return !options.isTruncatedMasked() || rollout.completion().stopped();
   }
@@ -532,7 +591,7 @@ public final class PolicyTrainer extends Trainer {
     return which.stream()
         .map(drawn::get)
         .filter(this::isCounted)
-        .mapToLong(rollout -> rollout.completion().tokens().length)
+        .mapToLong(rollout -> rollout.transcript().tokens(false))
         .sum();
   }
 
@@ -634,7 +693,7 @@ public final class PolicyTrainer extends Trainer {
     int at = 0;
     for (int i : update) {
       if (isCounted(drawn.get(i))) {
-        float[] own = entropies.get(i);
+        float[] own = sampled(drawn.get(i), entropies.get(i));
         System.arraycopy(own, 0, all, at, own.length);
         at += own.length;
       }
@@ -646,7 +705,7 @@ public final class PolicyTrainer extends Trainer {
     double sum = 0;
     for (int i : update) {
       if (isCounted(drawn.get(i))) {
-        for (float one : focus.selected(i)) {
+        for (float one : sampled(drawn.get(i), focus.selected(i))) {
           sum += one;
         }
       }
@@ -673,8 +732,7 @@ public final class PolicyTrainer extends Trainer {
             .sorted(Comparator.comparingInt(i -> batch.drawn().get(i).completion().tokens().length))
             .toList();
     pieces(byLength).forEach(part -> pieces.add(() -> piece(part, batch, focus, totals)));
-    double rate = options.rate() * options.schedule().at(optimizer.steps());
-    Map<String, Double> metrics = learn(pieces, rate);
+    Map<String, Double> metrics = learn(pieces, options.rate(), options.schedule());
     double norm = metrics.get("grad_norm");
     if (options.objective().entropyBonus().isActive()) {
       if (Double.isFinite(norm)) {
@@ -695,9 +753,9 @@ public final class PolicyTrainer extends Trainer {
             longest,
             i -> {
               Rollout own = batch.drawn().get(i);
-              float[] counted = new float[own.completion().tokens().length];
-              Arrays.fill(counted, isCounted(own) ? 1 : 0);
-              return counted;
+              return isCounted(own)
+                  ? own.transcript().weights()
+                  : new float[own.completion().tokens().length];
             });
     float[] weights = new float[part.size()];
     for (int i = 0; i < weights.length; i++) {

@@ -140,8 +140,8 @@ public final class SupervisedTrainer extends Trainer {
       List<Row> part = rows.subList(begin, Math.min(rows.size(), begin + options.rows()));
       pieces.add(() -> piece(part, tokens));
     }
-    double rate = options.rate() * options.schedule().at(optimizer.steps());
-    return Double.isFinite(learn(pieces, rate).get("grad_norm"))
+    Map<String, Double> learnt = learn(pieces, options.rate(), options.schedule());
+    return Double.isFinite(learnt.get("grad_norm"))
         ? taken(metrics, List.of())
         : failed(metrics, List.of());
   }

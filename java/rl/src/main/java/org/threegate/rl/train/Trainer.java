@@ -19,10 +19,12 @@ import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.rl.event.SampledCompletion;
 import org.threegate.rl.event.StepDetails;
+import org.threegate.rl.event.TrainingCallback;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.objective.Loss;
 import org.threegate.rl.optimizer.Optimizer;
+import org.threegate.rl.optimizer.Schedule;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Scopes;
@@ -67,6 +69,7 @@ public abstract sealed class Trainer implements AutoCloseable
   private long begin;
   private final List<Map<String, Double>> updates = new ArrayList<>();
   private final Map<String, Double> seconds = new LinkedHashMap<>();
+  private final Callbacks callbacks = new Callbacks();
 
   /** The number of examples that have been taken from the data. */
   long position;
@@ -92,9 +95,24 @@ public abstract sealed class Trainer implements AutoCloseable
     return steps;
   }
 
-  /** {@return whether all steps of the run were taken} */
+  /** {@return whether all steps of the run were taken, or a callback has ended it} */
   public boolean isDone() {
-    return step >= steps;
+    return step >= steps || stopReason().isPresent();
+  }
+
+  /** {@return why a callback has ended the run, if one has} */
+  public Optional<String> stopReason() {
+    return callbacks.stopReason();
+  }
+
+  /**
+   * Adds a callback, which decides after each step. Callbacks are asked in the order in which they
+   * were added. A resumed run needs the same ones, added before {@link #resume}.
+   *
+   * @param callback decides about the rest of the run
+   */
+  public void add(TrainingCallback callback) {
+    callbacks.add(callback);
   }
 
   /**
@@ -104,8 +122,19 @@ public abstract sealed class Trainer implements AutoCloseable
    */
   public void run(TrainingObserver observer) {
     while (!isDone()) {
-      observer.on(next());
+      TrainingEvent event = next();
+      observer.on(event);
+      decide(event);
     }
+  }
+
+  /**
+   * Asks the callbacks what follows from an event. {@link #run} does so after each step.
+   *
+   * @param event an event of {@link #next}, or of an evaluation
+   */
+  public void decide(TrainingEvent event) {
+    callbacks.after(event);
   }
 
   /**
@@ -218,11 +247,13 @@ public abstract sealed class Trainer implements AutoCloseable
    * Differentiates the parts of a batch and takes an optimizer step along the summed gradient.
    *
    * @param pieces the parts. Each allocates its tensors in the thread that runs it
-   * @param rate the learning rate of the step
+   * @param peak the peak learning rate, unless a callback has set another one
+   * @param schedule the schedule of the learning rate
    * @return the metrics of the update, to which the caller may add others. {@code grad_norm} is the
    *     norm of the gradient before clipping
    */
-  Map<String, Double> learn(List<Callable<Piece>> pieces, double rate) {
+  Map<String, Double> learn(List<Callable<Piece>> pieces, double peak, Schedule schedule) {
+    double rate = callbacks.rate(peak) * schedule.at(optimizer.steps());
     List<Callable<Part>> parts = new ArrayList<>();
     pieces.forEach(piece -> parts.add(() -> differentiate(piece)));
     Map<String, Double> sums = new LinkedHashMap<>();
@@ -294,6 +325,7 @@ public abstract sealed class Trainer implements AutoCloseable
             .metadata("num_tokens", Long.toString(tokens))
             .metadata("optimizer_steps", Long.toString(optimizer.steps()));
     numbers().forEach(writer::metadata);
+    callbacks.numbers().forEach(writer::metadata);
     tensors().forEach((name, own) -> TensorFiles.put(writer, name, TensorType.F32, own));
     optimizer
         .state()
@@ -326,11 +358,13 @@ public abstract sealed class Trainer implements AutoCloseable
       states.forEach((name, tensor) -> require(saved, name, tensor));
       tensors().forEach((name, own) -> require(saved, name, own));
       final Runnable restored = restored(file, metadata);
+      final Runnable decisions = callbacks.restored(file, metadata);
       final long savedStep = number(file, metadata, "step", MOST);
       final long savedPosition = number(file, metadata, "position", MOST);
       final long savedFailures = number(file, metadata, "failures", MOST_FAILURES);
       final long savedTokens = number(file, metadata, "num_tokens", MOST_TOKENS);
       final long optimizerSteps = number(file, metadata, "optimizer_steps", MOST);
+      decisions.run();
       states.forEach((name, tensor) -> copy(saved.tensors().get(name), tensor));
       tensors().forEach((name, own) -> copy(saved.tensors().get(name), own));
       restored.run();

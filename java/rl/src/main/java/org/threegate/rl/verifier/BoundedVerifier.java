@@ -1,18 +1,9 @@
 package org.threegate.rl.verifier;
 
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.Callable;
 
 /**
  * Runs a verifier with a time limit. A call that throws an exception or exceeds the limit scores 0
@@ -28,22 +19,8 @@ import java.util.concurrent.atomic.AtomicLong;
  * }</pre>
  */
 public final class BoundedVerifier implements AutoCloseable {
-  /** Abandoned calls that still run, beyond which {@link #scoreAll} fails. */
-  static final int MOST_ABANDONED = 64;
-
   private final Scorer verifier;
-  private final long limitNanos;
-  private final int threads;
-  private final ExecutorService executor =
-      Executors.newCachedThreadPool(
-          body -> {
-            Thread thread = new Thread(body, "threegate-verifier");
-            thread.setDaemon(true);
-            return thread;
-          });
-  private final AtomicInteger abandoned = new AtomicInteger();
-  private final AtomicLong crashes = new AtomicLong();
-  private final AtomicLong timeouts = new AtomicLong();
+  private final BoundedCalls calls;
 
   /**
    * Creates the pool that runs the verifier.
@@ -54,13 +31,10 @@ public final class BoundedVerifier implements AutoCloseable {
    * @param threads the number of calls that run at the same time, where the function allows it
    */
   public BoundedVerifier(Scorer verifier, Duration limit, int threads) {
-    if (threads < 1 || limit.isNegative() || limit.isZero()) {
-      throw new IllegalArgumentException(
-          "threads and limit must be positive, but are " + threads + " and " + limit);
-    }
     this.verifier = verifier;
-    this.limitNanos = limit.toNanos();
-    this.threads = verifier.isConcurrent() ? threads : 1;
+    this.calls =
+        new BoundedCalls(
+            "verifier", limit, verifier.isConcurrent() ? threads : Math.min(threads, 1));
   }
 
   /**
@@ -110,73 +84,19 @@ public final class BoundedVerifier implements AutoCloseable {
     }
   }
 
-  private static Score score(Scores scores) {
-    if (Double.isInfinite(scores.value())) {
-      return new Score(0, Outcome.CRASHED);
+  private static Score score(BoundedCalls.Result<Scores> result) {
+    if (result instanceof BoundedCalls.Result.Returned<Scores> returned) {
+      return score(returned.value());
     }
+    return new Score(
+        0, result instanceof BoundedCalls.Result.TimedOut ? Outcome.TIMED_OUT : Outcome.CRASHED);
+  }
+
+  private static Score score(Scores scores) {
     return new Score(
         scores.value(),
         Double.isNaN(scores.value()) ? Outcome.MISSING : Outcome.SCORED,
         scores.metrics());
-  }
-
-  /** A call that runs or has ended. */
-  private final class Call implements Runnable {
-    final int index;
-    final Attempt request;
-    final BlockingQueue<Call> done;
-    final AtomicBoolean over = new AtomicBoolean();
-    private Thread thread;
-    volatile Score score = new Score(0, Outcome.TIMED_OUT);
-    long deadline;
-
-    Call(int index, Attempt request, BlockingQueue<Call> done) {
-      this.index = index;
-      this.request = request;
-      this.done = done;
-    }
-
-    @Override
-    public void run() {
-      setThread(Thread.currentThread());
-      Score found;
-      try {
-        found = score(verifier.score(request));
-      } catch (Throwable e) {
-        // A stack overflow counts as a crash, like any other error.
-        found = new Score(0, Outcome.CRASHED);
-      }
-      setThread(null);
-      // Clear an interruption that was meant for this call: the pool reuses the thread.
-      Thread.interrupted();
-      if (over.compareAndSet(false, true)) {
-        score = found;
-        done.add(this);
-      } else {
-        abandoned.decrementAndGet();
-      }
-    }
-
-    /** Abandons the call, unless it has just ended. */
-    boolean abandon() {
-      if (!over.compareAndSet(false, true)) {
-        return false;
-      }
-      abandoned.incrementAndGet();
-      interrupt();
-      return true;
-    }
-
-    private synchronized void setThread(Thread running) {
-      thread = running;
-    }
-
-    /** The thread that runs this call, as long as it runs. */
-    private synchronized void interrupt() {
-      if (thread != null) {
-        thread.interrupt();
-      }
-    }
   }
 
   /**
@@ -188,73 +108,32 @@ public final class BoundedVerifier implements AutoCloseable {
    *     thread is interrupted
    */
   public List<Score> scoreAll(List<Attempt> requests) {
-    Score[] scores = new Score[requests.size()];
-    BlockingQueue<Call> done = new LinkedBlockingQueue<>();
-    List<Call> running = new ArrayList<>();
-    int next = 0;
-    while (next < requests.size() || !running.isEmpty()) {
-      while (next < requests.size() && running.size() < threads) {
-        if (abandoned.get() >= MOST_ABANDONED) {
-          throw new IllegalStateException(
-              MOST_ABANDONED + " calls of the verifier have not come back; it hangs");
-        }
-        Call call = new Call(next, requests.get(next), done);
-        call.deadline = System.nanoTime() + limitNanos;
-        running.add(call);
-        executor.execute(call);
-        next++;
-      }
-      for (Call call : finished(running, done)) {
-        scores[call.index] = call.score;
-        switch (call.score.outcome()) {
-          case CRASHED -> crashes.incrementAndGet();
-          case TIMED_OUT -> timeouts.incrementAndGet();
-          case SCORED, MISSING -> {}
-        }
-      }
-    }
-    return List.of(scores);
+    List<Callable<Scores>> bodies =
+        requests.stream().map(request -> (Callable<Scores>) () -> scored(request)).toList();
+    return calls.all(bodies).stream().map(BoundedVerifier::score).toList();
   }
 
-  /** Waits until a call ends or exceeds its limit, and collects the calls that have ended. */
-  private static List<Call> finished(List<Call> running, BlockingQueue<Call> done) {
-    List<Call> finished = new ArrayList<>();
-    long earliest = running.stream().mapToLong(call -> call.deadline).min().orElseThrow();
-    try {
-      Call first = done.poll(Math.max(1, earliest - System.nanoTime()), TimeUnit.NANOSECONDS);
-      if (first != null) {
-        finished.add(first);
-      }
-    } catch (InterruptedException e) {
-      running.forEach(Call::abandon);
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while responses were verified", e);
+  private Scores scored(Attempt request) throws Exception {
+    Scores scores = verifier.score(request);
+    if (Double.isInfinite(scores.value())) {
+      throw new ArithmeticException("an infinite score");
     }
-    done.drainTo(finished);
-    running.removeAll(finished);
-    for (Iterator<Call> rest = running.iterator(); rest.hasNext(); ) {
-      Call call = rest.next();
-      if (System.nanoTime() - call.deadline >= 0 && call.abandon()) {
-        rest.remove();
-        finished.add(call);
-      }
-    }
-    return finished;
+    return scores;
   }
 
   /** {@return the number of calls so far that threw an exception} */
   public long crashes() {
-    return crashes.get();
+    return calls.crashes();
   }
 
   /** {@return the number of calls so far that exceeded the time limit} */
   public long timeouts() {
-    return timeouts.get();
+    return calls.timeouts();
   }
 
   @Override
   public void close() {
-    executor.shutdownNow();
+    calls.close();
     if (verifier instanceof AutoCloseable resource) {
       try {
         resource.close();

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.threegate.checkpoint.Json;
+import org.threegate.rl.task.Message;
 
 /** The JSON that commands and services are asked with, and answer with. */
 final class RewardJson {
@@ -25,6 +26,14 @@ final class RewardJson {
     node.put("answer", attempt.problem().answer());
     for (int token : attempt.tokens()) {
       node.withArrayProperty("tokens").add(token);
+    }
+    if (attempt.messages().size() > 1) {
+      for (Message message : attempt.messages()) {
+        node.withArrayProperty("messages")
+            .addObject()
+            .put("role", message.role())
+            .put("content", message.content());
+      }
     }
     node.set("row", Json.parseObject(attempt.problem().row(), "row"));
     return node.toString();

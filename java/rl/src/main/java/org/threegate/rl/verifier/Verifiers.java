@@ -1,12 +1,9 @@
 package org.threegate.rl.verifier;
 
 import java.math.BigDecimal;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.apache.commons.numbers.fraction.BigFraction;
 
 /**
  * The verifiers that come with the library.
@@ -20,13 +17,6 @@ public final class Verifiers {
   private static final Pattern NUMBER =
       Pattern.compile("[-+]?[0-9][0-9,]*(\\.[0-9]+)?|[-+]?\\.[0-9]+");
   private static final int LONGEST_NUMBER = 1000;
-  private static final int LONGEST_EXPRESSION = 1000;
-
-  private static final Pattern COUNTDOWN_ANSWER = Pattern.compile("(-?[0-9]+) from ([0-9 ]+)");
-  // At least two numbers, and the operators between them.
-  private static final Pattern EXPRESSION =
-      Pattern.compile("[(0-9][0-9()+*/ -]*[-+*/][0-9()+*/ -]*[)0-9]");
-  private static final Pattern WHOLE = Pattern.compile("[0-9]+");
 
   private Verifiers() {}
 
@@ -70,36 +60,8 @@ public final class Verifiers {
    * and uses each of the given numbers at most once. The answer reads {@code 24 from 3 5 7 9}.
    */
   public static final Verifier COUNTDOWN =
-      (response, answer) -> {
-        Matcher game = COUNTDOWN_ANSWER.matcher(answer.strip());
-        if (!game.matches()) {
-          throw new IllegalArgumentException(
-              "a countdown answer must read like \"24 from 3 5 7 9\", but is \"" + answer + '"');
-        }
-        String text = FinalAnswer.afterThinking(response).orElse("");
-        Matcher last =
-            EXPRESSION.matcher(text.substring(Math.max(0, text.length() - LONGEST_EXPRESSION)));
-        String expression = "";
-        while (last.find()) {
-          expression = last.group();
-        }
-        List<String> numbers = new ArrayList<>(List.of(game.group(2).strip().split(" +")));
-        Matcher used = WHOLE.matcher(expression);
-        int operands = 0;
-        while (used.find()) {
-          operands++;
-          if (!numbers.remove(used.group())) {
-            return 0;
-          }
-        }
-        BigFraction target = BigFraction.parse(game.group(1));
-        return scoreOf(
-            operands > 1
-                && FormulaParser.parse(expression)
-                    .flatMap(Formula::exact)
-                    .map(value -> value.compareTo(target) == 0)
-                    .orElse(false));
-      };
+      (response, answer) ->
+          scoreOf(CountdownGame.of(answer).play(response) instanceof CountdownGame.Play.Solved);
 
   private static boolean isEqual(String response, String answer, boolean sentences) {
     return FinalAnswer.of(response, sentences)

@@ -93,6 +93,44 @@ class ObjectivesTest {
     }
   }
 
+  /** Tokens of an environment may be as good as impossible for the policy. They change nothing. */
+  @Test
+  void tokensThatDoNotCountHaveNoEffect() {
+    for (LossType type : LossType.values()) {
+      PolicyObjective.Builder builder =
+          PolicyObjective.builder()
+              .loss(type)
+              .maxCompletionLength(2)
+              .beta(0.1)
+              .offPolicyMaskThreshold(0.2);
+      if (type != LossType.VESPO) {
+        builder.level(ImportanceSamplingLevel.SEQUENCE);
+      }
+      PolicyObjective objective = builder.build();
+      double[][] gradients = new double[2][];
+      for (int run = 0; run < 2; run++) {
+        try (PointerScope scope = new PointerScope()) {
+          double unlikely = run == 0 ? -1 : -2000;
+          Tensor own = tensor(new double[] {-1, -2, -0.5, unlikely, -0.3, -0.7}, 3, 2);
+          own.set_requires_grad(true);
+          PolicyBatch batch =
+              PolicyBatch.of(
+                      own,
+                      tensor(new double[] {-1.1, -1.8, -0.5, 0, -0.7, -0.2}, 3, 2),
+                      tensor(new double[] {1, 1, 1, 0, 1, 1}, 3, 2),
+                      tensor(new double[] {1, -1, 0.5}, 3))
+                  .withReference(tensor(new double[] {-1, -1, -1, -1, -1, -1}, 3, 2));
+          Loss loss = objective.loss(batch, UpdateTotals.of(batch, 0));
+          loss.value().backward();
+          gradients[run] = numbers(own.grad());
+          assertThat(gradients[run][3]).as(type.toString()).isZero();
+          assertThat(loss.metrics().values()).doesNotContain(Double.NaN);
+        }
+      }
+      assertThat(gradients[1]).as(type.toString()).containsExactly(gradients[0]);
+    }
+  }
+
   private static PolicyBatch rows(Tensor all, int begin, int count) {
     Tensor own = all.narrow(0, begin, count);
     return PolicyBatch.of(

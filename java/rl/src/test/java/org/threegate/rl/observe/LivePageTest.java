@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.net.Socket;
 import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
@@ -408,6 +409,95 @@ class LivePageTest {
         assertThat(tab.complaints()).isEmpty();
       }
     }
+  }
+
+  /** Captions have units, and axes begin at zero where the kind of a metric has one. */
+  @Test
+  void axesAndUnitsFollowFromTheKinds() throws Exception {
+    Map<String, Double> first = new LinkedHashMap<>();
+    Map<String, Double> second = new LinkedHashMap<>();
+    for (String name : List.of("loss", "entropy", "grad_norm", "__proto__", "constructor")) {
+      first.put(name, 2.0);
+      second.put(name, 3.0);
+    }
+    try (LivePage page = LivePage.open(0, 9);
+        BrowserTab tab = BrowserTab.open(page.address(), directory, true)) {
+      page.on(new TrainingEvent.Measured(1, "step", first));
+      page.on(new TrainingEvent.Measured(2, "step", second));
+      String answer = ask(page.address().getPort(), "GET /kinds HTTP/1.1\r\n" + HOST + "\r\n");
+      JsonNode kinds =
+          new ObjectMapper().readTree(answer.substring(answer.indexOf("\r\n\r\n") + 4));
+      assertThat(kinds.path("entropy").path("unit").asText()).isEqualTo("nats");
+      assertThat(kinds.path("loss").path("zero").asBoolean()).isFalse();
+      assertThat(kinds).hasSize(5);
+      assertThat(
+              tab.evaluate(
+                      """
+                      new Promise(done => {
+                        const look = () => document.querySelectorAll("figure").length > 4
+                          ? done([...document.querySelectorAll("figure")].map(f => [...f.querySelectorAll("b, span")].map(e => e.textContent).join(" ")
+                            + " from " + f.querySelectorAll("text")[1].textContent).join()) : setTimeout(look, 50);
+                        look();
+                      })""")
+                  .asText())
+          .isEqualTo(
+              "loss 3 from 2,entropy 3 nats from 0,grad_norm 3 from 0,__proto__ 3 from 0,constructor 3 from 0");
+      assertThat(tab.complaints()).isEmpty();
+    }
+  }
+
+  /** What an environment wrote is told apart, and all turns together have one bound. */
+  @Test
+  void turnsOfAnEnvironmentAreToldApart() throws Exception {
+    List<SampledCompletion.Part> parts =
+        List.of(
+            new SampledCompletion.Part(false, "<<1+1>>"),
+            new SampledCompletion.Part(true, "2\u001b[31m"),
+            new SampledCompletion.Part(false, "y".repeat(100_000)),
+            new SampledCompletion.Part(true, "never shown"));
+    SampledCompletion own = new SampledCompletion("1+1=", "all", Map.of(), 1, 0, 9, false, parts);
+    TrainingEvent event =
+        new TrainingEvent.StepSkipped(
+            1, "why", Map.of(), new StepDetails(List.of(), List.of(own), Map.of()));
+    try (LivePage page = LivePage.open(0, 9);
+        BrowserTab tab = BrowserTab.open(page.address(), directory, true)) {
+      page.on(event);
+      assertThat(
+              tab.evaluate(
+                      """
+                      new Promise(done => {
+                        const look = () => document.querySelector("#samples .environment") ? done(true) : setTimeout(look, 50);
+                        look();
+                      })""")
+                  .asBoolean())
+          .isTrue();
+      assertThat(
+              tab.evaluate(
+                      "[...document.querySelectorAll('#samples td.text span')].map(s => s.className"
+                          + " + ':' + s.textContent.slice(0, 12)).join()")
+                  .asText())
+          .isEqualTo(":<<1+1>>,environment:2\\u001b[31m,:" + "y".repeat(12));
+      assertThat(tab.evaluate("document.querySelector('#samples').textContent.length").asInt())
+          .isLessThan(2200);
+    }
+    Path path = directory.resolve("turns.jsonl");
+    try (CompletionLines lines = CompletionLines.open(path, 0, 1)) {
+      lines.on(event);
+    }
+    JsonNode turns = new ObjectMapper().readTree(Files.readString(path)).path("turns");
+    assertThat(turns).hasSize(3);
+    assertThat(turns.get(1))
+        .isEqualTo(
+            new ObjectMapper()
+                .createObjectNode()
+                .put("environment", true)
+                .put("text", "2\u001b[31m"));
+    ByteArrayOutputStream console = new ByteArrayOutputStream();
+    new ConsoleCompletions(new PrintStream(console, true, StandardCharsets.UTF_8), 1, 1).on(event);
+    assertThat(console.toString(StandardCharsets.UTF_8))
+        .contains("  completion:\n    <<1+1>>\n  environment:\n    2\\u001b[31m\n  completion:\n")
+        .doesNotContain("never shown")
+        .hasSizeLessThan(1200);
   }
 
   @Test

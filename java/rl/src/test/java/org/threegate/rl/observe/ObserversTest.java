@@ -86,6 +86,28 @@ class ObserversTest {
     assertThat(Files.readString(path)).isEqualTo("{\"step\":9,\"event\":\"geometry\",\"a\":1.0}\n");
   }
 
+  /** Counts are whole numbers, and other values and means are not. */
+  @Test
+  void linesHaveNumbersOfTheirKinds() throws IOException {
+    Path path = directory.resolve("metrics.jsonl");
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("num_tokens", 123456789012.0);
+    metrics.put("completions/mean_length", 2.5);
+    metrics.put("completions/max_length", 3.0);
+    metrics.put("patch/bytes", Double.POSITIVE_INFINITY);
+    metrics.put("sampling/rounds", 1e300);
+    metrics.put("reward", 1.0);
+    metrics.put("completions/clipped_ratio", 1.0);
+    try (JsonLines lines = JsonLines.open(path, 0)) {
+      lines.on(new TrainingEvent.Measured(1, "a", metrics));
+    }
+    assertThat(Files.readString(path).strip())
+        .isEqualTo(
+            "{\"step\":1,\"event\":\"a\",\"num_tokens\":123456789012,\"completions/mean_length\":2.5,"
+                + "\"completions/max_length\":3,\"patch/bytes\":null,\"sampling/rounds\":1.0E300,"
+                + "\"reward\":1.0,\"completions/clipped_ratio\":1.0}");
+  }
+
   @Test
   void eachOfSeveralUpdatesHasALine() throws IOException {
     Path path = directory.resolve("metrics.jsonl");
@@ -121,11 +143,12 @@ class ObserversTest {
     assertThat(last.getDouble()).isCloseTo(1_700_000_000.5, within(1e-6));
     byte[] rest = new byte[last.remaining()];
     last.get(rest);
-    // Step 300 and a summary of one tag and its value. The bits of 0.5 are 3f000000.
+    // Step 300 and a summary of one tag, its value and its description. The bits of 0.5 are
+    // 3f000000.
     assertThat(rest)
         .containsExactly(
-            0x10, 0xac, 0x02, 0x2a, 0x0f, 0x0a, 0x0d, 0x0a, 0x06, 'r', 'e', 'w', 'a', 'r', 'd',
-            0x15, 0, 0, 0, 0x3f);
+            0x10, 0xac, 0x02, 0x2a, 0x18, 0x0a, 0x16, 0x0a, 0x06, 'r', 'e', 'w', 'a', 'r', 'd',
+            0x15, 0, 0, 0, 0x3f, 0x4a, 0x07, 0x1a, 0x05, 's', 'c', 'o', 'r', 'e');
     // The second record starts a session at step 7.
     assertThat(records.get(1)).endsWith(new byte[] {0x10, 7, 0x3a, 2, 8, 1});
   }
@@ -419,7 +442,9 @@ class ObserversTest {
     SimpleMeterRegistry registry = new SimpleMeterRegistry();
     MeterObserver meters = new MeterObserver(registry);
     meters.on(skipped(1));
-    meters.on(new TrainingEvent.Measured(2, "test", Map.of("reward", 0.75, "a/b", 2.0)));
+    meters.on(new TrainingEvent.Measured(2, "test", Map.of("reward", 0.75, "a/b", 2.0, "kl", 0.1)));
+    assertThat(registry.get("threegate.kl").gauge().getId().getBaseUnit()).isEqualTo("nats");
+    assertThat(registry.get("threegate.reward").gauge().getId().getBaseUnit()).isNull();
     assertThat(registry.get("threegate.reward").gauge().value()).isEqualTo(0.75);
     assertThat(registry.get("threegate.a.b").gauge().value()).isEqualTo(2);
     assertThat(registry.get("threegate.steps").tag("outcome", "skipped").counter().count())
@@ -441,6 +466,24 @@ class ObserversTest {
     List<String> lines = bytes.toString(StandardCharsets.UTF_8).lines().toList();
     assertThat(lines.get(0)).isEqualTo("step 5/1000  skipped: why");
     assertThat(lines.get(15)).isEqualTo("step 20/1000  skipped: why  250 tokens/s  1:05:20 left");
+  }
+
+  /** The console has the first metrics of an environment under the names that it gives them. */
+  @Test
+  void metricsOfAnEnvironmentAreOnTheConsole() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("reward", 0.5);
+    metrics.put("environment/calls\u001b[31m/mean", 1.25);
+    metrics.put("environment/calls/std", 2.0);
+    for (int i = 0; i < 20; i++) {
+      metrics.put("environment/m" + i + "/mean", (double) i);
+    }
+    new ConsoleProgress(new PrintStream(bytes, true, StandardCharsets.UTF_8), 25, 5)
+        .on(new TrainingEvent.Measured(5, "step", metrics));
+    assertThat(bytes.toString(StandardCharsets.UTF_8).strip())
+        .startsWith("step 5/25  reward 0.500  calls\\u001b[31m 1.250  m0 0.000  m1 1.000")
+        .endsWith("  m6 6.000");
   }
 
   @Test

@@ -41,7 +41,7 @@ class TrlObjectivesTest {
   private static final double ROUNDING = 1e-6;
   // TRL computes many metrics in float32.
   private static final double METRIC_ROUNDING = 2e-6;
-  private static final int LEAST_CELLS = 200;
+  private static final int LEAST_CELLS = 400;
 
   private static JsonNode batch;
   private static JsonNode cells;
@@ -61,11 +61,14 @@ class TrlObjectivesTest {
   void everythingIsAsInTrl() {
     assertThat(cells.size()).isGreaterThanOrEqualTo(LEAST_CELLS);
     int updates = 0;
+    int withTools = 0;
     for (JsonNode cell : cells) {
       try (PointerScope scope = new PointerScope()) {
         updates += compare(cell);
+        withTools += cell.path("options").path("tools").asBoolean() ? 1 : 0;
       }
     }
+    assertThat(withTools).isGreaterThanOrEqualTo(100);
     assertThat(updates).isGreaterThan(cells.size());
   }
 
@@ -82,8 +85,9 @@ class TrlObjectivesTest {
           !options.isTruncatedMasked()
               || tokens.get(tokens.size() - 1).asInt() == batch.path("end").asInt();
     }
-    Measures before = measures(table("before"), every, temperature, counted);
-    Measures reference = measures(table("reference"), every, temperature, counted);
+    boolean hasTools = cell.path("options").path("tools").asBoolean();
+    Measures before = measures(table("before"), every, temperature, counted, hasTools);
+    Measures reference = measures(table("reference"), every, temperature, counted, hasTools);
     double[] divergences =
         numbers(
             Divergence.K1
@@ -116,10 +120,11 @@ class TrlObjectivesTest {
       double stepTokens) {
     PolicyObjective objective = options.objective();
     double temperature = options.sampling().temperature();
+    boolean hasTools = cell.path("options").path("tools").asBoolean();
     Tensor policy = table("policy");
     policy.set_requires_grad(true);
-    Measures own = measures(policy, rows, temperature, counted);
-    Measures before = measures(table("before"), rows, temperature, counted);
+    Measures own = measures(policy, rows, temperature, counted, hasTools);
+    Measures before = measures(table("before"), rows, temperature, counted, hasTools);
     boolean isOnPolicy =
         options.miniBatches() * options.iterations() == 1
             && objective.correction().isEmpty()
@@ -130,8 +135,9 @@ class TrlObjectivesTest {
                 isOnPolicy ? own.chosen.detach() : before.chosen,
                 own.mask,
                 tensor(rows.stream().mapToDouble(i -> advantages[i]).toArray(), rows.size()))
-            .withReference(measures(table("reference"), rows, temperature, counted).chosen)
-            .withSampling(sampled(rows))
+            .withReference(
+                measures(table("reference"), rows, temperature, counted, hasTools).chosen)
+            .withSampling(sampled(rows, hasTools))
             .withEntropies(own.entropies);
     if (objective.isFocused()) {
       Tensor known = own.entropies.detach().masked_select(own.mask.to(ScalarType.Bool));
@@ -193,7 +199,7 @@ class TrlObjectivesTest {
               switch (option.getKey()) {
                 // With vLLM, TRL corrects by default.
                 case "use_vllm" -> values.put("vllm_importance_sampling_correction", true);
-                case "functions" -> {}
+                case "functions", "tools" -> {}
                 default ->
                     values.put(
                         option.getKey(),
@@ -220,9 +226,13 @@ class TrlObjectivesTest {
 
   private record Measures(Tensor chosen, Tensor entropies, Tensor mask) {}
 
-  /** Measures completions under a table of logits by the token before. */
+  /**
+   * Measures completions under a table of logits by the token before.
+   *
+   * @param hasTools whether an environment wrote some of the tokens
+   */
   private static Measures measures(
-      Tensor table, List<Integer> rows, double temperature, boolean[] counted) {
+      Tensor table, List<Integer> rows, double temperature, boolean[] counted, boolean hasTools) {
     long[] last = new long[rows.size() * width];
     long[] next = new long[last.length];
     double[] mask = new double[last.length];
@@ -234,7 +244,7 @@ class TrlObjectivesTest {
         last[i * width + j] = token;
         token = completion.get(j).asLong();
         next[i * width + j] = token;
-        mask[i * width + j] = counted[rows.get(i)] ? 1 : 0;
+        mask[i * width + j] = counted[rows.get(i)] && isOwn(rows.get(i), j, hasTools) ? 1 : 0;
       }
     }
     Tensor logarithms =
@@ -255,12 +265,17 @@ class TrlObjectivesTest {
     return tensor(numbers(batch.path(name)), tokens, tokens);
   }
 
-  private static Tensor sampled(List<Integer> rows) {
+  /** Returns whether the policy sampled a token. */
+  private static boolean isOwn(int row, int token, boolean hasTools) {
+    return !hasTools || batch.path("tool_mask").get(row).get(token).asInt() == 1;
+  }
+
+  private static Tensor sampled(List<Integer> rows, boolean hasTools) {
     double[] values = new double[rows.size() * width];
     for (int i = 0; i < rows.size(); i++) {
       JsonNode own = batch.path("sampled").get(rows.get(i));
       for (int j = 0; j < own.size(); j++) {
-        values[i * width + j] = number(own.get(j));
+        values[i * width + j] = isOwn(rows.get(i), j, hasTools) ? number(own.get(j)) : 0;
       }
     }
     return tensor(values, rows.size(), width);

@@ -1,0 +1,2 @@
+/** Environments that answer a model over several turns: tools and games. */
+package org.threegate.rl.environment;
