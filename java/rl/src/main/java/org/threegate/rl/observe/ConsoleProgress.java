@@ -125,7 +125,7 @@ public final class ConsoleProgress implements TrainingObserver {
             (name, value) -> {
               Matcher own = ENVIRONMENT.matcher(name);
               if (own.matches() && named.size() < MOST_NAMED && !Double.isNaN(value)) {
-                named.put(PrintableText.name(own.group(1)), value);
+                named.put("environment " + PrintableText.name(own.group(1)), value);
               }
             });
     return named;
