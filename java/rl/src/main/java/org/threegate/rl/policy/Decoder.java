@@ -13,6 +13,7 @@ import java.util.Optional;
 import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -27,8 +28,9 @@ import org.threegate.run.InvalidInputException;
 
 /**
  * A decoder-only transformer on libtorch that can be differentiated. Derivatives of any order exist
- * where gradients are recorded, because attention is then composed of basic operations and not
- * fused.
+ * where {@link #logProbabilities(Tensor, Tensor, double)} records gradients, because attention is
+ * then composed of basic operations and not fused. {@link Differentiation} computes first
+ * derivatives with the fused kernel.
  *
  * <pre>{@code
  * try (Decoder model = Decoder.load(context, Path.of("base"))) {
@@ -367,7 +369,7 @@ public final class Decoder implements AutoCloseable {
   }
 
   /** Returns PEFT's name of a factor. */
-  private static String factor(String weight, String which) {
+  static String factor(String weight, String which) {
     String module = weight.substring(0, weight.length() - ".weight".length());
     return "base_model.model." + module + ".lora_" + which + ".weight";
   }
@@ -585,6 +587,18 @@ public final class Decoder implements AutoCloseable {
       long from,
       long count,
       TokenMeasures.Entropies entropies) {
+    long wanted = states.size(0) * count;
+    if (!GradMode.is_enabled() && config.vocabulary() > VocabularyBlocks.COLUMNS) {
+      TokenMeasures found =
+          blocks(temperature)
+              .measures(
+                  states.narrow(1, from - 1, count).reshape(wanted, states.size(2)),
+                  tokens.narrow(1, from, count).reshape(wanted),
+                  entropies != TokenMeasures.Entropies.NONE);
+      return new TokenMeasures(
+          found.logProbabilities().view(states.size(0), count),
+          found.entropies().map(own -> own.view(states.size(0), count)));
+    }
     // The logits are the largest tensors, and none but the last is needed any longer.
     Tensor logarithms =
         Scopes.keep(
@@ -619,8 +633,86 @@ public final class Decoder implements AutoCloseable {
   }
 
   Tensor head(Call call, Tensor states) {
-    return linear(
-        call, states, config.tiedEmbeddings() ? DecoderConfig.EMBEDDING : DecoderConfig.HEAD);
+    return linear(call, states, headName());
+  }
+
+  /** Returns the name of the output matrix. */
+  String headName() {
+    return config.tiedEmbeddings() ? DecoderConfig.EMBEDDING : DecoderConfig.HEAD;
+  }
+
+  /** Returns the head, which computes logits of a block of the vocabulary at a time. */
+  VocabularyBlocks blocks(double temperature) {
+    return blocks(temperature, VocabularyBlocks.COLUMNS);
+  }
+
+  /**
+   * Packs the matrices for steps of sampling. There are none in other dtypes than bfloat16, and
+   * none on a GPU.
+   *
+   * @param rows the number of sequences
+   */
+  PackedMatrices packed(long rows) {
+    Map<String, Tensor> own = new LinkedHashMap<>();
+    if (fusedType() != storage.type) {
+      parameters.forEach(
+          (name, parameter) -> {
+            boolean isApplied = name.endsWith("proj.weight") || name.equals(headName());
+            if (isApplied && parameter.dim() == 2 && !name.contains(".experts.")) {
+              own.put(name, parameter);
+            }
+          });
+    }
+    return PackedMatrices.of(own, rows);
+  }
+
+  /**
+   * Returns the head.
+   *
+   * @param columns the entries of the vocabulary in a block
+   */
+  VocabularyBlocks blocks(double temperature, long columns) {
+    String head = headName();
+    return new VocabularyBlocks(
+        parameters.get(head),
+        Optional.ofNullable(factors.get(head)),
+        temperature,
+        storage.exact(),
+        columns);
+  }
+
+  /** Computes log-probabilities and entropies of the completions of a packed row. */
+  private TokenMeasures measures(Packed row, double temperature, boolean entropies) {
+    Call call = begin(row);
+    Tensor states = hidden(call, embedded(row.tokens()));
+    TokenMeasures found =
+        blocks(temperature)
+            .measures(states.squeeze(0).index_select(0, row.before()), row.targets(), entropies);
+    return new TokenMeasures(
+        row.arranged(found.logProbabilities()), found.entropies().map(row::arranged));
+  }
+
+  /**
+   * Computes the log-probabilities of the completions of a packed row, without a gradient.
+   *
+   * @param row the texts
+   * @param temperature the divisor of the logits
+   * @return the log-probabilities in nats, [completions, longest], zero at padding
+   */
+  public Tensor logProbabilities(Packed row, double temperature) {
+    return Scopes.keepWithoutGradient(() -> measures(row, temperature, false).logProbabilities());
+  }
+
+  /**
+   * Computes the entropies at the tokens of the completions of a packed row, without a gradient.
+   *
+   * @param row the texts
+   * @param temperature the divisor of the logits
+   * @return the entropies in nats, [completions, longest], zero at padding
+   */
+  public Tensor entropies(Packed row, double temperature) {
+    return Scopes.keepWithoutGradient(
+        () -> measures(row, temperature, true).entropies().orElseThrow());
   }
 
   /** Inputs that all layers of a forward pass share. */
@@ -630,7 +722,17 @@ public final class Decoder implements AutoCloseable {
       Map<Rotary, Rotation> rotations,
       Map<Integer, Tensor> masks,
       Optional<KeyValueCache> cache,
-      Optional<Tap> tap) {}
+      Optional<Tap> tap,
+      Optional<PackedAttention> packed,
+      boolean isFused) {
+    /**
+     * Returns the same call with the fused kernel of attention, which has no second derivative. It
+     * computes no attention to sinks.
+     */
+    Call fused() {
+      return new Call(batch, tokens, rotations, masks, cache, tap, packed, true);
+    }
+  }
 
   /** The cosines and sines of the angles of each token, [batch, tokens, 1, head dimension]. */
   private record Rotation(Tensor cosines, Tensor sines) {}
@@ -650,7 +752,44 @@ public final class Decoder implements AutoCloseable {
       rotations.computeIfAbsent(
           layer.rotary(), own -> rotation(positions, frequencies(own, known), own.scale()));
     }
-    return new Call(tokens.size(0), count, rotations, masks, cache, tap);
+    return new Call(
+        tokens.size(0),
+        count,
+        rotations,
+        masks,
+        cache,
+        tap,
+        Optional.empty(),
+        cache.isPresent() || !GradMode.is_enabled());
+  }
+
+  /**
+   * {@return whether texts can be packed} They cannot with sinks, whose attention is not fused, nor
+   * where the rotation of a prompt depends on the length of its completion.
+   */
+  public boolean isPackable() {
+    return !config.attention().sinks()
+        && config.layers().stream().noneMatch(layer -> layer.rotary().dependsOnLength());
+  }
+
+  /** Computes the inputs that all layers share, of a packed row. */
+  Call begin(Packed row) {
+    PackedAttention packed = new PackedAttention(row.texts(), fusedType());
+    Map<Rotary, Rotation> rotations = new HashMap<>();
+    for (DecoderConfig.Layer layer : config.layers()) {
+      packed.prepare(layer.window());
+      rotations.computeIfAbsent(
+          layer.rotary(), own -> rotation(row.positions(), frequencies.get(own), own.scale()));
+    }
+    return new Call(
+        1,
+        row.width(),
+        rotations,
+        Map.of(),
+        Optional.empty(),
+        Optional.empty(),
+        Optional.of(packed),
+        true);
   }
 
   private Rotation rotation(Tensor positions, Tensor own, double factor) {
@@ -662,7 +801,11 @@ public final class Decoder implements AutoCloseable {
   }
 
   Tensor embedded(Tensor tokens) {
-    Tensor rows = torch.embedding(parameters.get(DecoderConfig.EMBEDDING), tokens);
+    return scaled(torch.embedding(parameters.get(DecoderConfig.EMBEDDING), tokens));
+  }
+
+  /** Multiplies rows of the embedding, or their gradients, by the factor of the family. */
+  Tensor scaled(Tensor rows) {
     if (config.embeddingScale() == 1) {
       return rows;
     }
@@ -725,7 +868,11 @@ public final class Decoder implements AutoCloseable {
   }
 
   private Tensor linear(Call call, Tensor input, String weight) {
-    Tensor output = linear.apply(weight, input);
+    Tensor output =
+        call.cache()
+            .flatMap(KeyValueCache::matrices)
+            .map(packed -> linear.apply(weight, input, packed))
+            .orElseGet(() -> linear.apply(weight, input));
     call.tap().ifPresent(shown -> shown.on(weight, input, output));
     return output;
   }
@@ -750,21 +897,34 @@ public final class Decoder implements AutoCloseable {
             .transpose(1, 2);
     Tensor keys = call.cache().map(own -> own.appendKeys(layer, ownKeys)).orElse(ownKeys);
     Tensor values = call.cache().map(own -> own.appendValues(layer, ownValues)).orElse(ownValues);
+    double scale = config.attention().scale();
+    if (call.packed().isPresent()) {
+      Tensor mixed =
+          call.packed()
+              .get()
+              .apply(
+                  queries.transpose(1, 2), keys, values, config.layers().get(layer).window(), scale)
+              .reshape(1, call.tokens(), config.attention().heads() * width);
+      return linear(call, mixed, layer, "self_attn.o_proj");
+    }
     long all = keys.size(2);
     Tensor mask = call.masks().get(config.layers().get(layer).window());
-    double scale = config.attention().scale();
-    if (call.cache().isPresent() && !config.attention().sinks()) {
-      // Without gradients, use the fused kernel, which has no second derivative.
+    boolean isStep = call.cache().isPresent() && call.tokens() == 1;
+    if (call.isFused() && !config.attention().sinks() && (!isStep || fusedType() == storage.type)) {
+      // The fused kernel has no second derivative.
+      ScalarType type = fusedType();
       Tensor mixed =
-          torch.scaled_dot_product_attention(
-              queries.transpose(1, 2),
-              keys,
-              values,
-              new TensorOptional(mask.squeeze(1)),
-              0.0,
-              false,
-              new DoubleOptional(scale),
-              true);
+          torch
+              .scaled_dot_product_attention(
+                  queries.transpose(1, 2).to(type),
+                  keys.to(type),
+                  values.to(type),
+                  new TensorOptional(mask.squeeze(1).to(type)),
+                  0.0,
+                  false,
+                  new DoubleOptional(scale),
+                  true)
+              .to(storage.type);
       return linear(
           call,
           mixed
@@ -792,6 +952,17 @@ public final class Decoder implements AutoCloseable {
             .permute(0, 3, 1, 2, 4)
             .reshape(call.batch(), call.tokens(), config.attention().heads() * width);
     return linear(call, mixed, layer, "self_attn.o_proj");
+  }
+
+  /**
+   * Returns the dtype in which the fused kernel computes. On a CPU, its matrix products in bfloat16
+   * are plain loops in this build of libtorch, and were slower than those in float32 by more than
+   * an order of magnitude. Single queries would need all keys in float32, so they are not fused.
+   */
+  private ScalarType fusedType() {
+    return storage == Storage.BF16 && parameters.get(DecoderConfig.EMBEDDING).is_cpu()
+        ? ScalarType.Float
+        : storage.type;
   }
 
   /**

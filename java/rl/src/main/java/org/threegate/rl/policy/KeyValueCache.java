@@ -2,6 +2,7 @@ package org.threegate.rl.policy;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -23,6 +24,7 @@ public final class KeyValueCache implements AutoCloseable {
   // False at padding, [batch, capacity].
   private Tensor mask;
   private int length;
+  private Optional<PackedMatrices> matrices = Optional.empty();
 
   private KeyValueCache(int capacity, Tensor mask) {
     this.capacity = capacity;
@@ -59,6 +61,16 @@ public final class KeyValueCache implements AutoCloseable {
       }
     }
     return cache;
+  }
+
+  /** Uses packed matrices from now on. The caller closes them. */
+  void use(PackedMatrices packed) {
+    matrices = Optional.of(packed);
+  }
+
+  /** Returns the packed matrices that layers use. */
+  Optional<PackedMatrices> matrices() {
+    return matrices;
   }
 
   /** {@return the number of tokens so far, including padding} */
