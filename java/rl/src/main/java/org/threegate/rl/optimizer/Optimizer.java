@@ -30,8 +30,7 @@ import org.threegate.rl.policy.Threads;
  */
 public final class Optimizer implements AutoCloseable {
   private static final String MASTER = "master";
-  private static final long SLICE =
-      1 << 15; // entries; half a dozen tensors of them fit into a cache
+  private static final long SLICE = 1 << 17; // entries; some tensors of them fit into a cache
 
   /**
    * A parameter.
@@ -234,14 +233,23 @@ public final class Optimizer implements AutoCloseable {
 
   /** Returns the global norm of the gradients, within the masks. */
   private double norm() {
-    double squares = 0;
+    List<Callable<Double>> parts = new ArrayList<>();
     for (Moving own : moving.values()) {
       if (own.parameter().grad().defined()) {
-        Tensor gradient = masked(own.mask(), own.parameter().grad());
-        squares += Math.pow(gradient.norm().item_double(), 2);
+        parts.add(() -> norm(own));
       }
     }
-    return Math.sqrt(squares);
+    double[] squares = new double[1];
+    Threads.map(parts, norm -> squares[0] += Math.pow(norm, 2));
+    return Math.sqrt(squares[0]);
+  }
+
+  @SuppressWarnings("try")
+  private static double norm(Moving own) {
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return masked(own.mask(), own.parameter().grad()).norm().item_double();
+    }
   }
 
   private static Tensor masked(Optional<Tensor> only, Tensor values) {

@@ -8,8 +8,11 @@ import org.bytedeco.pytorch.Tensor;
  * are those of a padded batch, up to rounding.
  *
  * <pre>{@code
+ * int[] prompt = {5, 6, 7};
+ * Packed row = Packed.of(List.of(prompt, prompt), List.of(new int[] {8}, new int[] {9, 10}));
  * PackedDifferentiation part = new PackedDifferentiation(decoder, row, 1, false);
- * var gradients = part.measured(TokenMeasures.Entropies.NONE, loss);
+ * var gradients =
+ *     part.measured(TokenMeasures.Entropies.NONE, own -> own.logProbabilities().mean().neg());
  * }</pre>
  *
  * @param model the model, which {@linkplain Decoder#isPackable can} take packed rows

@@ -201,7 +201,7 @@ class AdamWTest {
   /** Large parameters move in slices of entries, with the results of small ones. */
   @Test
   void slicesMoveAsWholeParametersDo() {
-    int count = 70_000;
+    int count = 140_000;
     float[] weights = new float[count];
     float[] gradients = new float[count];
     for (int i = 0; i < count; i++) {
@@ -212,7 +212,7 @@ class AdamWTest {
     try (PointerScope scope = new PointerScope()) {
       Tensor large = Tensors.of(weights, count, 1).requires_grad_(true);
       Tensor masked = Tensors.of(weights, count, 1).requires_grad_(true);
-      int begin = 32_760; // across the end of a slice
+      int begin = 131_064; // across the end of a slice
       Tensor small =
           Tensors.of(Arrays.copyOfRange(weights, begin, begin + 16), 16, 1).requires_grad_(true);
       Tensor some = Tensors.of(gradients, count, 1).gt(new Scalar(0.0));
