@@ -44,6 +44,11 @@ public record AdamW(
   }
 
   @Override
+  public boolean isElementwise() {
+    return true;
+  }
+
+  @Override
   public Tensor moved(Step step) {
     Tensor mean = step.moments().get(0);
     Tensor squares = step.moments().get(1);

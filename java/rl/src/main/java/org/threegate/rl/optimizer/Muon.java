@@ -99,6 +99,11 @@ public record Muon(
   }
 
   @Override
+  public boolean isElementwise() {
+    return false;
+  }
+
+  @Override
   public Tensor moved(Step step) {
     Tensor mean = step.moments().get(0);
     mean.lerp_(step.gradient(), new Scalar(1 - momentum));

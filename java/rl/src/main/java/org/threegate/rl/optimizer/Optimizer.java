@@ -30,6 +30,7 @@ import org.threegate.rl.policy.Threads;
  */
 public final class Optimizer implements AutoCloseable {
   private static final String MASTER = "master";
+  private static final long SLICE = 1 << 17; // entries; some tensors of them fit into a cache
 
   /**
    * A parameter.
@@ -50,6 +51,7 @@ public final class Optimizer implements AutoCloseable {
 
   private final double largestNorm;
   private final Map<String, Moving> moving = new LinkedHashMap<>();
+  private final List<Moving> order = new ArrayList<>();
   private long steps;
 
   private Optimizer(double largestNorm) {
@@ -86,6 +88,7 @@ public final class Optimizer implements AutoCloseable {
                     parameter,
                     rule.of(name, parameter),
                     Optional.ofNullable(masks.get(name)))));
+    optimizer.order.addAll(optimizer.moving.values());
     return optimizer;
   }
 
@@ -124,29 +127,76 @@ public final class Optimizer implements AutoCloseable {
    * @param gradients the gradients in the order of the parameters; an empty one adds nothing. The
    *     caller closes them
    */
-  @SuppressWarnings("try")
   public void add(List<Optional<Tensor>> gradients) {
     if (gradients.size() != moving.size()) {
       throw new IllegalArgumentException(
           gradients.size() + " gradients of " + moving.size() + " parameters");
     }
+    for (int i = 0; i < gradients.size(); i++) {
+      int at = i;
+      gradients.get(i).ifPresent(gradient -> add(at, gradient));
+    }
+  }
+
+  /**
+   * Accumulates the gradient of one parameter. Different parameters may be added to by different
+   * threads.
+   *
+   * @param parameter the index of the parameter in the order of the parameters
+   * @param gradient its gradient
+   */
+  @SuppressWarnings("try")
+  public void add(int parameter, Tensor gradient) {
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
-      int at = 0;
-      for (Moving own : moving.values()) {
-        Optional<Tensor> gradient = gradients.get(at);
-        if (gradient.isPresent()) {
-          if (own.parameter().grad().defined()) {
-            own.parameter().grad().add_(gradient.orElseThrow());
-          } else {
-            own.parameter()
-                .mutable_grad()
-                .put(torch.empty_like(own.master().detach()).copy_(gradient.orElseThrow()));
-          }
-        }
-        at++;
+      Moving own = order.get(parameter);
+      if (own.parameter().grad().defined()) {
+        own.parameter().grad().add_(gradient);
+      } else {
+        own.parameter().mutable_grad().put(torch.empty_like(own.master().detach()).copy_(gradient));
       }
     }
+  }
+
+  /**
+   * Accumulates the gradient of some rows of a parameter. Different rows may be added to by
+   * different threads.
+   *
+   * @param parameter the index of the parameter in the order of the parameters
+   * @param first the index of the first row
+   * @param gradient the gradient of the rows
+   */
+  @SuppressWarnings("try")
+  public void add(int parameter, long first, Tensor gradient) {
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      sum(order.get(parameter)).narrow(0, first, gradient.size(0)).add_(gradient);
+    }
+  }
+
+  /**
+   * Accumulates the gradients of rows of a parameter in any order. A row may be there several
+   * times.
+   *
+   * @param parameter the index of the parameter in the order of the parameters
+   * @param rows the indices of the rows, int64
+   * @param gradient the gradients of the rows
+   */
+  @SuppressWarnings("try")
+  public void addRows(int parameter, Tensor rows, Tensor gradient) {
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      Tensor sum = sum(order.get(parameter));
+      sum.index_add_(0, rows, gradient.to(sum.scalar_type()));
+    }
+  }
+
+  /** Returns the sum of the gradients of a parameter, which is zero at first. */
+  private synchronized Tensor sum(Moving own) {
+    if (!own.parameter().grad().defined()) {
+      own.parameter().mutable_grad().put(torch.zeros_like(own.master().detach()));
+    }
+    return own.parameter().grad();
   }
 
   /**
@@ -183,20 +233,27 @@ public final class Optimizer implements AutoCloseable {
 
   /** Returns the global norm of the gradients, within the masks. */
   private double norm() {
-    double squares = 0;
+    List<Callable<Double>> parts = new ArrayList<>();
     for (Moving own : moving.values()) {
       if (own.parameter().grad().defined()) {
-        Tensor gradient = masked(own, own.parameter().grad());
-        squares += Math.pow(gradient.norm().item_double(), 2);
+        parts.add(() -> norm(own));
       }
     }
-    return Math.sqrt(squares);
+    double[] squares = new double[1];
+    Threads.map(parts, norm -> squares[0] += Math.pow(norm, 2));
+    return Math.sqrt(squares[0]);
   }
 
-  private static Tensor masked(Moving own, Tensor values) {
-    return own.mask()
-        .map(mask -> values.masked_fill(mask.logical_not(), new Scalar(0.0)))
-        .orElse(values);
+  @SuppressWarnings("try")
+  private static double norm(Moving own) {
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return masked(own.mask(), own.parameter().grad()).norm().item_double();
+    }
+  }
+
+  private static Tensor masked(Optional<Tensor> only, Tensor values) {
+    return only.map(mask -> values.masked_fill(mask.logical_not(), new Scalar(0.0))).orElse(values);
   }
 
   /** Moves a parameter. Parameters move in parallel, each in one thread. */
@@ -212,23 +269,69 @@ public final class Optimizer implements AutoCloseable {
   private void moved(Moving own, double rate, double scale) {
     Tensor target = own.master().detach();
     Tensor given = own.parameter().grad();
+    if (!own.rule().isElementwise() || !isPlain(own, given)) {
+      moved(
+          new Slice(target, given, List.copyOf(own.moments().values()), own.mask()),
+          own,
+          rate,
+          scale);
+      round(own);
+      return;
+    }
+    // The operations of a rule pass over the same entries several times, which then are in a cache.
+    Tensor weights = target.view(-1);
+    Tensor gradients = given.defined() ? given.view(-1) : given;
+    Tensor parameter = own.parameter().detach().view(-1);
+    List<Tensor> moments = own.moments().values().stream().map(all -> all.view(-1)).toList();
+    Optional<Tensor> mask = own.mask().map(all -> all.view(-1));
+    for (long begin = 0; begin < weights.numel(); begin += SLICE) {
+      long at = begin;
+      long count = Math.min(SLICE, weights.numel() - begin);
+      Scopes.run(
+          () -> {
+            Tensor some = weights.narrow(0, at, count);
+            Tensor gradient = given.defined() ? gradients.narrow(0, at, count) : given;
+            moved(
+                new Slice(
+                    some,
+                    gradient,
+                    moments.stream().map(all -> all.narrow(0, at, count)).toList(),
+                    mask.map(all -> all.narrow(0, at, count))),
+                own,
+                rate,
+                scale);
+            if (!isMaster(own.parameter())) {
+              parameter.narrow(0, at, count).copy_(some);
+            }
+          });
+    }
+  }
+
+  /** Returns whether all tensors of a parameter lie in the same order in memory. */
+  private static boolean isPlain(Moving own, Tensor gradient) {
+    return own.parameter().is_contiguous()
+        && own.master().is_contiguous()
+        && (!gradient.defined() || gradient.is_contiguous())
+        && own.moments().values().stream().allMatch(Tensor::is_contiguous)
+        && own.mask().stream().allMatch(Tensor::is_contiguous);
+  }
+
+  /** Some entries of a parameter. */
+  private record Slice(
+      Tensor weights, Tensor gradient, List<Tensor> moments, Optional<Tensor> mask) {}
+
+  private void moved(Slice slice, Moving own, double rate, double scale) {
+    Tensor target = slice.weights();
     Tensor gradient =
-        given.defined()
-            ? masked(own, given.to(ScalarType.Float)).mul(new Scalar(scale))
+        slice.gradient().defined()
+            ? masked(slice.mask(), slice.gradient().to(ScalarType.Float)).mul(new Scalar(scale))
             : torch.zeros_like(target);
     Tensor moved =
         own.rule()
             .moved(
-                new UpdateRule.Step(
-                    target,
-                    gradient,
-                    List.copyOf(own.moments().values()),
-                    rate,
-                    steps,
-                    own.decays()));
+                new UpdateRule.Step(target, gradient, slice.moments(), rate, steps, own.decays()));
     // Adding zero would not do: it can change the sign bit of a zero.
-    target.copy_(own.mask().map(mask -> torch.where(mask, moved, target)).orElse(moved));
-    round(own);
+    target.copy_(slice.mask().map(mask -> torch.where(mask, moved, target)).orElse(moved));
   }
 
   private static void round(Moving own) {

@@ -45,6 +45,11 @@ public record Sgd(double momentum, boolean nesterov, double weightDecay, double 
   }
 
   @Override
+  public boolean isElementwise() {
+    return true;
+  }
+
+  @Override
   public Tensor moved(Step step) {
     Tensor direction =
         step.decays() && weightDecay > 0

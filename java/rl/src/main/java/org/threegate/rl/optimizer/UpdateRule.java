@@ -50,6 +50,12 @@ public sealed interface UpdateRule permits AdamW, Sgd, Muon {
   List<String> moments();
 
   /**
+   * {@return whether an entry moves by its own gradient and moments only} A step may then be taken
+   * for some entries at a time.
+   */
+  boolean isElementwise();
+
+  /**
    * {@return the weights after a step}
    *
    * @param step the step

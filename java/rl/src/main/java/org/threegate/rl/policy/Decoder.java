@@ -14,6 +14,7 @@ import java.util.SplittableRandom;
 import java.util.stream.Collectors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -27,8 +28,9 @@ import org.threegate.run.InvalidInputException;
 
 /**
  * A decoder-only transformer on libtorch that can be differentiated. Derivatives of any order exist
- * where gradients are recorded, because attention is then composed of basic operations and not
- * fused.
+ * where {@link #logProbabilities(Tensor, Tensor, double)} records gradients, because attention is
+ * then composed of basic operations and not fused. {@link Differentiation} computes first
+ * derivatives with the fused kernel.
  *
  * <pre>{@code
  * try (Decoder model = Decoder.load(context, Path.of("base"))) {
@@ -291,7 +293,7 @@ public final class Decoder implements AutoCloseable {
   }
 
   /** Returns PEFT's name of a factor. */
-  private static String factor(String weight, String which) {
+  static String factor(String weight, String which) {
     String module = weight.substring(0, weight.length() - ".weight".length());
     return "base_model.model." + module + ".lora_" + which + ".weight";
   }
@@ -506,6 +508,18 @@ public final class Decoder implements AutoCloseable {
       long from,
       long count,
       TokenMeasures.Entropies entropies) {
+    long wanted = states.size(0) * count;
+    if (!GradMode.is_enabled() && config.vocabulary() > VocabularyBlocks.COLUMNS) {
+      TokenMeasures found =
+          blocks(temperature)
+              .measures(
+                  states.narrow(1, from - 1, count).reshape(wanted, states.size(2)),
+                  tokens.narrow(1, from, count).reshape(wanted),
+                  entropies != TokenMeasures.Entropies.NONE);
+      return new TokenMeasures(
+          found.logProbabilities().view(states.size(0), count),
+          found.entropies().map(own -> own.view(states.size(0), count)));
+    }
     // The logits are the largest tensors, and none but the last is needed any longer.
     Tensor logarithms =
         Scopes.keep(
@@ -540,8 +554,86 @@ public final class Decoder implements AutoCloseable {
   }
 
   Tensor head(Call call, Tensor states) {
-    return linear(
-        call, states, config.tiedEmbeddings() ? config.names().embedding() : TensorNames.HEAD);
+    return linear(call, states, headName());
+  }
+
+  /** Returns the name of the output matrix. */
+  String headName() {
+    return config.tiedEmbeddings() ? config.names().embedding() : TensorNames.HEAD;
+  }
+
+  /** Returns the head, which computes logits of a block of the vocabulary at a time. */
+  VocabularyBlocks blocks(double temperature) {
+    return blocks(temperature, VocabularyBlocks.COLUMNS);
+  }
+
+  /**
+   * Packs the matrices for steps of sampling. There are none in other dtypes than bfloat16, and
+   * none on a GPU.
+   *
+   * @param rows the number of sequences
+   */
+  PackedMatrices packed(long rows) {
+    Map<String, Tensor> own = new LinkedHashMap<>();
+    if (fusedType() != storage.type) {
+      parameters.forEach(
+          (name, parameter) -> {
+            boolean isApplied = name.endsWith("proj.weight") || name.equals(headName());
+            if (isApplied && parameter.dim() == 2 && !name.contains(".experts.")) {
+              own.put(name, parameter);
+            }
+          });
+    }
+    return PackedMatrices.of(own, rows);
+  }
+
+  /**
+   * Returns the head.
+   *
+   * @param columns the entries of the vocabulary in a block
+   */
+  VocabularyBlocks blocks(double temperature, long columns) {
+    String head = headName();
+    return new VocabularyBlocks(
+        parameters.get(head),
+        Optional.ofNullable(factors.get(head)),
+        temperature,
+        storage.exact(),
+        columns);
+  }
+
+  /** Computes log-probabilities and entropies of the completions of a packed row. */
+  private TokenMeasures measures(Packed row, double temperature, boolean entropies) {
+    Call call = begin(row);
+    Tensor states = hidden(call, embedded(row.tokens()));
+    TokenMeasures found =
+        blocks(temperature)
+            .measures(states.squeeze(0).index_select(0, row.before()), row.targets(), entropies);
+    return new TokenMeasures(
+        row.arranged(found.logProbabilities()), found.entropies().map(row::arranged));
+  }
+
+  /**
+   * Computes the log-probabilities of the completions of a packed row, without a gradient.
+   *
+   * @param row the texts
+   * @param temperature the divisor of the logits
+   * @return the log-probabilities in nats, [completions, longest], zero at padding
+   */
+  public Tensor logProbabilities(Packed row, double temperature) {
+    return Scopes.keepWithoutGradient(() -> measures(row, temperature, false).logProbabilities());
+  }
+
+  /**
+   * Computes the entropies at the tokens of the completions of a packed row, without a gradient.
+   *
+   * @param row the texts
+   * @param temperature the divisor of the logits
+   * @return the entropies in nats, [completions, longest], zero at padding
+   */
+  public Tensor entropies(Packed row, double temperature) {
+    return Scopes.keepWithoutGradient(
+        () -> measures(row, temperature, true).entropies().orElseThrow());
   }
 
   /** Inputs that all layers of a forward pass share. */
@@ -552,7 +644,17 @@ public final class Decoder implements AutoCloseable {
       Map<Integer, Tensor> masks,
       Optional<Packing> packing,
       Optional<KeyValueCache> cache,
-      Optional<Tap> tap) {}
+      Optional<Tap> tap,
+      Optional<PackedAttention> packed,
+      boolean isFused) {
+    /**
+     * Returns the same call with the fused kernel of attention, which has no second derivative. It
+     * computes no attention to sinks.
+     */
+    Call fused() {
+      return new Call(batch, tokens, rotations, masks, packing, cache, tap, packed, true);
+    }
+  }
 
   /** The cosines and sines of the angles of each token, [batch, tokens, 1, head dimension]. */
   private record Rotation(Tensor cosines, Tensor sines) {}
@@ -577,7 +679,48 @@ public final class Decoder implements AutoCloseable {
             .filter(layer -> layer.mixer() instanceof Mixer.DeltaRule)
             .findFirst()
             .map(layer -> Packing.of(mask, cache.isPresent(), before, storage.type));
-    return new Call(tokens.size(0), count, rotations, masks, packing, cache, tap);
+    return new Call(
+        tokens.size(0),
+        count,
+        rotations,
+        masks,
+        packing,
+        cache,
+        tap,
+        Optional.empty(),
+        cache.isPresent() || !GradMode.is_enabled());
+  }
+
+  /**
+   * {@return whether texts can be packed} They cannot with sinks, whose attention is not fused, nor
+   * where the rotation of a prompt depends on the length of its completion, nor with gated delta
+   * rules, whose memory would go from one text to the next.
+   */
+  public boolean isPackable() {
+    return !config.attention().sinks()
+        && config.layers().stream().allMatch(layer -> layer.mixer() instanceof Mixer.Attention)
+        && attentions().stream().noneMatch(own -> own.rotary().dependsOnLength());
+  }
+
+  /** Computes the inputs that all layers share, of a packed row. */
+  Call begin(Packed row) {
+    PackedAttention packed = new PackedAttention(row.texts(), fusedType());
+    Map<Rotary, Rotation> rotations = new HashMap<>();
+    for (Mixer.Attention layer : attentions()) {
+      packed.prepare(layer.window());
+      rotations.computeIfAbsent(
+          layer.rotary(), own -> rotation(row.positions(), frequencies.get(own), own.scale()));
+    }
+    return new Call(
+        1,
+        row.width(),
+        rotations,
+        Map.of(),
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty(),
+        Optional.of(packed),
+        true);
   }
 
   private Rotation rotation(Tensor positions, Tensor own, double factor) {
@@ -589,7 +732,11 @@ public final class Decoder implements AutoCloseable {
   }
 
   Tensor embedded(Tensor tokens) {
-    Tensor rows = torch.embedding(parameters.get(config.names().embedding()), tokens);
+    return scaled(torch.embedding(parameters.get(config.names().embedding()), tokens));
+  }
+
+  /** Multiplies rows of the embedding, or their gradients, by the factor of the family. */
+  Tensor scaled(Tensor rows) {
     if (config.embeddingScale() == 1) {
       return rows;
     }
@@ -672,7 +819,11 @@ public final class Decoder implements AutoCloseable {
   }
 
   private Tensor linear(Call call, Tensor input, String weight) {
-    Tensor output = linear.apply(weight, input);
+    Tensor output =
+        call.cache()
+            .flatMap(KeyValueCache::matrices)
+            .map(packed -> linear.apply(weight, input, packed))
+            .orElseGet(() -> linear.apply(weight, input));
     call.tap().ifPresent(shown -> shown.on(weight, input, output));
     return output;
   }
@@ -697,23 +848,36 @@ public final class Decoder implements AutoCloseable {
         linear(call, states, layer, "self_attn.v_proj")
             .view(call.batch(), call.tokens(), groups, width)
             .transpose(1, 2);
-    Tensor keys = call.cache().map(all -> all.appendKeys(layer, ownKeys)).orElse(ownKeys);
-    Tensor values = call.cache().map(all -> all.appendValues(layer, ownValues)).orElse(ownValues);
+    Tensor keys = call.cache().map(cache -> cache.appendKeys(layer, ownKeys)).orElse(ownKeys);
+    Tensor values =
+        call.cache().map(cache -> cache.appendValues(layer, ownValues)).orElse(ownValues);
+    double scale = config.attention().scale();
+    if (call.packed().isPresent()) {
+      Tensor mixed =
+          call.packed()
+              .get()
+              .apply(queries.transpose(1, 2), keys, values, own.window(), scale)
+              .reshape(1, call.tokens(), config.attention().heads() * width);
+      return output(call, layer, mixed, asked);
+    }
     long all = keys.size(2);
     Tensor mask = call.masks().get(own.window());
-    double scale = config.attention().scale();
-    if (call.cache().isPresent() && !config.attention().sinks()) {
-      // Without gradients, use the fused kernel, which has no second derivative.
+    boolean isStep = call.cache().isPresent() && call.tokens() == 1;
+    if (call.isFused() && !config.attention().sinks() && (!isStep || fusedType() == storage.type)) {
+      // The fused kernel has no second derivative.
+      ScalarType type = fusedType();
       Tensor mixed =
-          torch.scaled_dot_product_attention(
-              queries.transpose(1, 2),
-              keys,
-              values,
-              new TensorOptional(mask.squeeze(1)),
-              0.0,
-              false,
-              new DoubleOptional(scale),
-              true);
+          torch
+              .scaled_dot_product_attention(
+                  queries.transpose(1, 2).to(type),
+                  keys.to(type),
+                  values.to(type),
+                  new TensorOptional(mask.squeeze(1).to(type)),
+                  0.0,
+                  false,
+                  new DoubleOptional(scale),
+                  true)
+              .to(storage.type);
       return output(
           call,
           layer,
@@ -761,6 +925,17 @@ public final class Decoder implements AutoCloseable {
         .view(call.batch(), call.tokens(), config.attention().heads(), 2 * width)
         .narrow(3, which * width, width)
         .reshape(call.batch(), call.tokens(), config.attention().heads() * width);
+  }
+
+  /**
+   * Returns the dtype in which the fused kernel computes. On a CPU, its matrix products in bfloat16
+   * are plain loops in this build of libtorch, and were slower than those in float32 by more than
+   * an order of magnitude. Single queries would need all keys in float32, so they are not fused.
+   */
+  private ScalarType fusedType() {
+    return storage == Storage.BF16 && parameters.get(config.names().embedding()).is_cpu()
+        ? ScalarType.Float
+        : storage.type;
   }
 
   /**

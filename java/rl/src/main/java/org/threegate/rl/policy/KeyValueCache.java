@@ -3,6 +3,7 @@ package org.threegate.rl.policy;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -27,6 +28,7 @@ public final class KeyValueCache implements AutoCloseable {
   // False at padding, [batch, capacity].
   private Tensor mask;
   private int length;
+  private Optional<PackedMatrices> matrices = Optional.empty();
 
   private KeyValueCache(int capacity, Tensor mask) {
     this.capacity = capacity;
@@ -64,6 +66,16 @@ public final class KeyValueCache implements AutoCloseable {
   /** Returns the state of the gated delta rule of a layer, which is changed in place. */
   DeltaState state(int layer) {
     return states.get(layer);
+  }
+
+  /** Uses packed matrices from now on. The caller closes them. */
+  void use(PackedMatrices packed) {
+    matrices = Optional.of(packed);
+  }
+
+  /** Returns the packed matrices that layers use. */
+  Optional<PackedMatrices> matrices() {
+    return matrices;
   }
 
   /** {@return the number of tokens so far, including padding} */

@@ -15,14 +15,34 @@ record LinearLayers(Map<String, Tensor> parameters, Map<String, LowRankFactors> 
   private static final String WEIGHT = ".weight";
 
   /**
+   * Applies a layer whose matrix may be packed, without a gradient.
+   *
+   * @param weight the name of the weight
+   */
+  Tensor apply(String weight, Tensor rows, PackedMatrices packed) {
+    if (!packed.contains(weight)) {
+      return apply(weight, rows);
+    }
+    Tensor plain = packed.product(weight, rows);
+    Tensor bias = parameters.get(module(weight) + ".bias");
+    Tensor biased = bias == null ? plain : plain.add_(bias);
+    LowRankFactors own = factors.get(weight);
+    return own == null ? biased : biased.add(own.product(rows));
+  }
+
+  private static String module(String weight) {
+    return weight.endsWith(WEIGHT)
+        ? weight.substring(0, weight.length() - WEIGHT.length())
+        : weight;
+  }
+
+  /**
    * Applies a layer to rows, [..., inputs]. It has a bias if there is a parameter of that name.
    *
    * @param weight the name of the weight
    */
   Tensor apply(String weight, Tensor rows) {
-    String module =
-        weight.endsWith(WEIGHT) ? weight.substring(0, weight.length() - WEIGHT.length()) : weight;
-    Tensor bias = parameters.get(module + ".bias");
+    Tensor bias = parameters.get(module(weight) + ".bias");
     Tensor plain =
         bias == null
             ? torch.linear(rows, parameters.get(weight))

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import org.bytedeco.pytorch.LongOptional;
@@ -28,6 +29,8 @@ import org.threegate.run.InvalidInputException;
 public final class Sampler {
   private static final int MOST_ROWS =
       128; // of a batch, so that keys and values fit into CPU caches
+
+  private static final int WORTH_PACKING = 16; // tokens of a completion
 
   private Sampler() {}
 
@@ -82,7 +85,11 @@ public final class Sampler {
   }
 
   /** The request of a batch, and what its rows share. */
-  private record Batch(Decoder model, CompletionRequest request, StopStrings stopStrings) {
+  private record Batch(
+      Decoder model,
+      CompletionRequest request,
+      StopStrings stopStrings,
+      Optional<PackedMatrices> matrices) {
     SamplingOptions options() {
       return request.options();
     }
@@ -114,6 +121,20 @@ public final class Sampler {
       Decoder model, StopStrings stopStrings, CompletionRequest request) {
     long[] seeds = request.seeds();
     request.prompts().forEach(model::requireTokens);
+    if (request.options().longest() < WORTH_PACKING) {
+      return complete(model, stopStrings, request, Optional.empty());
+    }
+    try (PackedMatrices matrices = model.packed(Math.min(MOST_ROWS, seeds.length))) {
+      return complete(model, stopStrings, request, Optional.of(matrices));
+    }
+  }
+
+  private static List<Completion> complete(
+      Decoder model,
+      StopStrings stopStrings,
+      CompletionRequest request,
+      Optional<PackedMatrices> matrices) {
+    long[] seeds = request.seeds();
     List<Callable<List<Completion>>> parts = new ArrayList<>();
     for (int begin = 0; begin < seeds.length; begin += MOST_ROWS) {
       int end = Math.min(seeds.length, begin + MOST_ROWS);
@@ -123,7 +144,7 @@ public final class Sampler {
               request.options(),
               Arrays.copyOfRange(seeds, begin, end),
               request.version());
-      parts.add(() -> together(new Batch(model, own, stopStrings)));
+      parts.add(() -> together(new Batch(model, own, stopStrings, matrices)));
     }
     List<Completion> all = new ArrayList<>();
     Threads.map(parts, all::addAll);
@@ -151,6 +172,7 @@ public final class Sampler {
       Scopes.run(
           () -> {
             Tensor logits = begin(batch.model(), distinct, width, shared, cache);
+            batch.matrices().ifPresent(cache::use);
             run(batch, logits, rows, done, cache);
           });
     }

@@ -4,7 +4,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.IntSummaryStatistics;
 import java.util.LinkedHashMap;
@@ -36,8 +35,6 @@ import org.threegate.rl.policy.CompletionEngine;
 import org.threegate.rl.policy.CompletionRequest;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.DecoderEngine;
-import org.threegate.rl.policy.Differentiation;
-import org.threegate.rl.policy.Padded;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.Tensors;
 import org.threegate.rl.policy.Threads;
@@ -595,21 +592,19 @@ public final class PolicyTrainer extends Trainer {
         .sum();
   }
 
-  /** Measures the tokens of padded completions, [completions, tokens]. */
+  /** Measures the tokens of completions after their prompts, [completions, longest]. */
   private interface Measure {
-    Tensor of(Padded texts, int prompt, int longest);
+    Tensor of(List<int[]> prompts, List<int[]> completions);
   }
 
   private Measure likelihoods(Decoder model) {
-    return (texts, prompt, longest) ->
-        model.logProbabilities(
-            texts.tokens(), texts.mask(), options.sampling().temperature(), prompt, longest);
+    return (prompts, completions) ->
+        TextParts.logProbabilities(model, prompts, completions, options.sampling().temperature());
   }
 
   private Measure entropies() {
-    return (texts, prompt, longest) ->
-        policy.entropies(
-            texts.tokens(), texts.mask(), options.sampling().temperature(), prompt, longest);
+    return (prompts, completions) ->
+        TextParts.entropies(policy, prompts, completions, options.sampling().temperature());
   }
 
   /** Measures the tokens of completions, without a gradient, and returns the values of each. */
@@ -622,13 +617,12 @@ public final class PolicyTrainer extends Trainer {
             Map<Integer, float[]> values = new HashMap<>();
             Scopes.run(
                 () -> {
-                  Texts texts = texts(part, drawn);
                   float[] all =
                       Tensors.floats(
                           Scopes.keepWithoutGradient(
-                              () -> measure.of(texts.all(), texts.prompt(), texts.longest())));
+                              () -> measure.of(prompts(part, drawn), completions(part, drawn))));
                   for (int i = 0; i < part.size(); i++) {
-                    int begin = i * texts.longest();
+                    int begin = i * (all.length / part.size());
                     int length = drawn.get(part.get(i)).completion().tokens().length;
                     values.put(part.get(i), Arrays.copyOfRange(all, begin, begin + length));
                   }
@@ -649,25 +643,12 @@ public final class PolicyTrainer extends Trainer {
     return pieces;
   }
 
-  /**
-   * Completions after their prompts.
-   *
-   * @param all the padded texts
-   * @param prompt the width of the prompts
-   * @param longest the width of the completions
-   */
-  private record Texts(Padded all, int prompt, int longest) {}
+  private static List<int[]> prompts(List<Integer> part, List<Rollout> drawn) {
+    return part.stream().map(i -> drawn.get(i).prompt()).toList();
+  }
 
-  private Texts texts(List<Integer> part, List<Rollout> drawn) {
-    List<int[]> prompts = part.stream().map(i -> drawn.get(i).prompt()).toList();
-    List<int[]> completions = part.stream().map(i -> drawn.get(i).completion().tokens()).toList();
-    int prompt = prompts.stream().mapToInt(tokens -> tokens.length).max().orElseThrow();
-    int longest = completions.stream().mapToInt(tokens -> tokens.length).max().orElseThrow();
-    int padding = policy.config().tokens().padding();
-    Padded all =
-        Padded.left(prompts, prompt, padding)
-            .followedBy(Padded.right(completions, longest, padding));
-    return new Texts(all, prompt, longest);
+  private static List<int[]> completions(List<Integer> part, List<Rollout> drawn) {
+    return part.stream().map(i -> drawn.get(i).completion().tokens()).toList();
   }
 
   /** What the updates of a step know of the entropies of their tokens. */
@@ -726,12 +707,9 @@ public final class PolicyTrainer extends Trainer {
             focus == Focus.NONE ? tokens : selected(update, batch.drawn(), focus),
             entropy.applied());
     List<Callable<Piece>> pieces = new ArrayList<>();
-    // Rows are padded to the longest one of their part, so those of similar lengths are together.
-    List<Integer> byLength =
-        update.stream()
-            .sorted(Comparator.comparingInt(i -> batch.drawn().get(i).completion().tokens().length))
-            .toList();
-    pieces(byLength).forEach(part -> pieces.add(() -> piece(part, batch, focus, totals)));
+    List<Integer> arranged =
+        TextParts.arranged(policy, update, i -> batch.drawn().get(i).completion().tokens().length);
+    pieces(arranged).forEach(part -> pieces.add(() -> piece(part, batch, focus, totals)));
     Map<String, Double> metrics = learn(pieces, options.rate(), options.schedule());
     double norm = metrics.get("grad_norm");
     if (options.objective().entropyBonus().isActive()) {
@@ -744,8 +722,8 @@ public final class PolicyTrainer extends Trainer {
   }
 
   private Piece piece(List<Integer> part, Batch batch, Focus focus, UpdateTotals totals) {
-    Texts texts = texts(part, batch.drawn());
-    int longest = texts.longest();
+    List<int[]> completions = completions(part, batch.drawn());
+    int longest = completions.stream().mapToInt(tokens -> tokens.length).max().orElseThrow();
     PolicyObjective objective = options.objective();
     Tensor mask =
         perRow(
@@ -778,12 +756,11 @@ public final class PolicyTrainer extends Trainer {
             : Optional.of(perRow(part, longest, focus::selected));
     boolean hasEntropies = objective.entropyBonus().isActive();
     return new Piece(
-        new Differentiation(
+        TextParts.of(
             policy,
-            texts.all(),
+            prompts(part, batch.drawn()),
+            completions,
             options.sampling().temperature(),
-            texts.prompt(),
-            longest,
             options.checkpointed()),
         1,
         hasEntropies ? TokenMeasures.Entropies.DIFFERENTIATED : TokenMeasures.Entropies.MEASURED,

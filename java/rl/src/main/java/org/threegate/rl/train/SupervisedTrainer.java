@@ -12,7 +12,6 @@ import org.threegate.rl.objective.Comparisons;
 import org.threegate.rl.objective.Loss;
 import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.rl.policy.Decoder;
-import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Padded;
 import org.threegate.rl.policy.TokenMeasures;
 import org.threegate.rl.policy.Tokenizer;
@@ -147,25 +146,26 @@ public final class SupervisedTrainer extends Trainer {
   }
 
   private Piece piece(List<Row> part, long tokens) {
-    int width = part.stream().mapToInt(row -> row.tokens().length).max().orElseThrow();
-    int given = part.stream().mapToInt(Row::given).min().orElseThrow();
-    int padding = policy.config().tokens().padding();
-    Padded texts = Padded.right(part.stream().map(Row::tokens).toList(), width, padding);
-    // The mask has ones for tokens with a loss, where others have ones for tokens that are not
-    // padding.
-    List<int[]> learnt =
+    List<int[]> prompts =
+        part.stream().map(row -> Arrays.copyOf(row.tokens(), row.given())).toList();
+    List<int[]> responses =
         part.stream()
+            .map(row -> Arrays.copyOfRange(row.tokens(), row.given(), row.tokens().length))
+            .toList();
+    int longest = responses.stream().mapToInt(response -> response.length).max().orElseThrow();
+    List<int[]> learnt =
+        responses.stream()
             .map(
-                row -> {
-                  int[] ones = new int[width - given];
-                  Arrays.fill(ones, row.given() - given, row.tokens().length - given, 1);
+                response -> {
+                  int[] ones = new int[response.length];
+                  Arrays.fill(ones, 1);
                   return ones;
                 })
             .toList();
-    Tensor counted = Padded.right(learnt, width - given, 0).tokens();
+    Tensor counted = Padded.right(learnt, longest, 0).tokens();
     long own = part.stream().mapToLong(row -> row.tokens().length - row.given()).sum();
     return new Piece(
-        new Differentiation(policy, texts, 1, given, width - given, options.checkpointed()),
+        TextParts.of(policy, prompts, responses, 1, options.checkpointed()),
         (double) own / tokens,
         TokenMeasures.Entropies.MEASURED,
         measures -> {

@@ -26,7 +26,8 @@ import org.threegate.rl.objective.Loss;
 import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.rl.optimizer.Schedule;
 import org.threegate.rl.policy.Decoder;
-import org.threegate.rl.policy.Differentiation;
+import org.threegate.rl.policy.GradientSink;
+import org.threegate.rl.policy.GradientSource;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorFiles;
 import org.threegate.rl.policy.Threads;
@@ -226,9 +227,6 @@ public abstract sealed class Trainer implements AutoCloseable
     return new StepDetails(updates, completions, timings);
   }
 
-  /** The gradients of a part of a batch, and its contribution to the metrics of the batch. */
-  private record Part(List<Optional<Tensor>> gradients, Map<String, Double> metrics) {}
-
   /**
    * A part of a batch.
    *
@@ -238,7 +236,7 @@ public abstract sealed class Trainer implements AutoCloseable
    * @param loss computes the loss from log-probabilities and entropies
    */
   record Piece(
-      Differentiation part,
+      GradientSource part,
       double share,
       TokenMeasures.Entropies entropies,
       Function<TokenMeasures, Loss> loss) {}
@@ -254,45 +252,54 @@ public abstract sealed class Trainer implements AutoCloseable
    */
   Map<String, Double> learn(List<Callable<Piece>> pieces, double peak, Schedule schedule) {
     double rate = callbacks.rate(peak) * schedule.at(optimizer.steps());
-    List<Callable<Part>> parts = new ArrayList<>();
-    pieces.forEach(piece -> parts.add(() -> differentiate(piece)));
     Map<String, Double> sums = new LinkedHashMap<>();
-    Threads.map(
-        parts,
-        part -> {
-          optimizer.add(part.gradients());
-          part.gradients().forEach(gradient -> gradient.ifPresent(Tensor::close));
-          part.metrics()
-              .forEach(
+    try (OrderedGradients gradients = new OrderedGradients(optimizer, pieces.size())) {
+      List<Callable<Map<String, Double>>> parts = new ArrayList<>();
+      for (int i = 0; i < pieces.size(); i++) {
+        int number = i;
+        parts.add(
+            () -> {
+              try {
+                return differentiate(pieces.get(number), gradients.of(number));
+              } finally {
+                gradients.end(number);
+              }
+            });
+      }
+      Threads.map(
+          parts,
+          metrics ->
+              metrics.forEach(
                   (name, value) ->
-                      sums.merge(name, value, (first, next) -> Loss.merged(name, first, next)));
-        });
+                      sums.merge(name, value, (first, next) -> Loss.merged(name, first, next))));
+      gradients.finish();
+    }
     sums.put("grad_norm", optimizer.step(rate));
     sums.put("learning_rate", rate);
     updates.add(sums);
     return sums;
   }
 
-  private static Part differentiate(Callable<Piece> made) {
+  /** Passes the gradients of a part on, and returns its contribution to the metrics. */
+  private static Map<String, Double> differentiate(Callable<Piece> made, GradientSink sink) {
     Map<String, Double> metrics = new LinkedHashMap<>();
-    List<Optional<Tensor>> gradients = new ArrayList<>();
     Scopes.run(
         () -> {
           Piece piece = piece(made);
-          gradients.addAll(
-              piece
-                  .part()
-                  .measured(
-                      piece.entropies(),
-                      measures -> {
-                        Loss loss = piece.loss().apply(measures);
-                        metrics.put("loss", piece.share() * loss.value().item_double());
-                        loss.metrics()
-                            .forEach((name, value) -> metrics.put(name, piece.share() * value));
-                        return loss.value().mul(new Scalar(piece.share()));
-                      }));
+          piece
+              .part()
+              .measured(
+                  piece.entropies(),
+                  measures -> {
+                    Loss loss = piece.loss().apply(measures);
+                    metrics.put("loss", piece.share() * loss.value().item_double());
+                    loss.metrics()
+                        .forEach((name, value) -> metrics.put(name, piece.share() * value));
+                    return loss.value().mul(new Scalar(piece.share()));
+                  },
+                  sink);
         });
-    return new Part(gradients, metrics);
+    return metrics;
   }
 
   private static Piece piece(Callable<Piece> made) {

@@ -197,4 +197,48 @@ class AdamWTest {
     assertThatThrownBy(() -> new AdamW(1, 0.9, 1e-8, 0, 1))
         .isInstanceOf(IllegalArgumentException.class);
   }
+
+  /** Large parameters move in slices of entries, with the results of small ones. */
+  @Test
+  void slicesMoveAsWholeParametersDo() {
+    int count = 140_000;
+    float[] weights = new float[count];
+    float[] gradients = new float[count];
+    for (int i = 0; i < count; i++) {
+      weights[i] = (float) Math.sin(i);
+      gradients[i] = (float) Math.cos(3 * i);
+    }
+    AdamW rule = new AdamW(0.9, 0.99, 1e-8, 0.1, Double.POSITIVE_INFINITY);
+    try (PointerScope scope = new PointerScope()) {
+      Tensor large = Tensors.of(weights, count, 1).requires_grad_(true);
+      Tensor masked = Tensors.of(weights, count, 1).requires_grad_(true);
+      int begin = 131_064; // across the end of a slice
+      Tensor small =
+          Tensors.of(Arrays.copyOfRange(weights, begin, begin + 16), 16, 1).requires_grad_(true);
+      Tensor some = Tensors.of(gradients, count, 1).gt(new Scalar(0.0));
+      try (Optimizer whole = Optimizer.of(Map.of("w", large), rule, Map.of());
+          Optimizer part = Optimizer.of(Map.of("w", small), rule, Map.of());
+          Optimizer only = Optimizer.of(Map.of("w", masked), rule, Map.of("w", some))) {
+        for (int step = 0; step < 3; step++) {
+          whole.add(0, Tensors.of(gradients, count, 1));
+          only.add(0, Tensors.of(gradients, count, 1));
+          part.add(0, Tensors.of(Arrays.copyOfRange(gradients, begin, begin + 16), 16, 1));
+          whole.step(0.01);
+          only.step(0.01);
+          part.step(0.01);
+        }
+        float[] moved = Tensors.floats(large);
+        float[] own = Tensors.floats(small);
+        for (int i = 0; i < own.length; i++) {
+          // Vector and scalar code may differ in the last bit of each step.
+          assertThat(own[i]).isCloseTo(moved[begin + i], within(4 * Math.ulp(1f)));
+          assertThat(own[i]).isNotEqualTo(weights[begin + i]);
+        }
+        float[] held = Tensors.floats(masked);
+        for (int i = 0; i < count; i++) {
+          assertThat(held[i]).isEqualTo(gradients[i] > 0 ? moved[i] : weights[i]);
+        }
+      }
+    }
+  }
 }
