@@ -125,7 +125,8 @@ public final class ConsoleProgress implements TrainingObserver {
             (name, value) -> {
               Matcher own = ENVIRONMENT.matcher(name);
               if (own.matches() && named.size() < MOST_NAMED && !Double.isNaN(value)) {
-                named.put("environment " + PrintableText.name(own.group(1)), value);
+                String of = PrintableText.name(own.group(1));
+                named.put(of.equals("tokens") ? "environment tokens" : of, value);
               }
             });
     return named;

@@ -476,14 +476,16 @@ class ObserversTest {
     metrics.put("reward", 0.5);
     metrics.put("environment/calls\u001b[31m/mean", 1.25);
     metrics.put("environment/calls/std", 2.0);
+    metrics.put("environment/tokens/mean", 3.0);
     for (int i = 0; i < 20; i++) {
       metrics.put("environment/m" + i + "/mean", (double) i);
     }
     new ConsoleProgress(new PrintStream(bytes, true, StandardCharsets.UTF_8), 25, 5)
         .on(new TrainingEvent.Measured(5, "step", metrics));
     assertThat(bytes.toString(StandardCharsets.UTF_8).strip())
-        .startsWith("step 5/25  reward 0.500  calls\\u001b[31m 1.250  m0 0.000  m1 1.000")
-        .endsWith("  m6 6.000");
+        .startsWith(
+            "step 5/25  reward 0.500  calls\\u001b[31m 1.250  environment tokens 3.000  m0 0.000")
+        .endsWith("  m5 5.000");
   }
 
   @Test
