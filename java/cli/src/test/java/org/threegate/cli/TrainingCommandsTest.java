@@ -55,7 +55,7 @@ class TrainingCommandsTest {
       Path.of(System.getProperty("threegate.root"))
           .resolve("java/rl/src/test/resources/decoders/llama");
   private static final String LETTERS = "~^$abcdefghijklmnopqrstu";
-  private static final int KILLS = Integer.getInteger("threegate.test.kills", 8);
+  private static final int KILLS = Integer.getInteger("threegate.test.kills", 5);
   private static final int STEPS = 300;
   private static final int FULL_KILOBYTES = 24;
 

@@ -231,7 +231,7 @@ class TrainerTest {
 
   /** Neither objects nor memory grow with the steps of a run. */
   @Test
-  void memoryIsFlatOverTwoThousandSteps() {
+  void memoryIsFlatOverFiveHundredSteps() {
     try (Context context = Context.open();
         Decoder model = Decoder.load(context, MODEL);
         BoundedVerifier verifier =
@@ -244,12 +244,12 @@ class TrainerTest {
                 model,
                 List.of(Problem.of("de", "e", ""), Problem.of("df", "f", "")),
                 new Rollouts(LETTERS, verifier, 4),
-                TrainingOptions.builder(2000, 2, 4, SamplingOptions.plain(2, List.of(2)), 1e-6, 3)
+                TrainingOptions.builder(500, 2, 4, SamplingOptions.plain(2, List.of(2)), 1e-6, 3)
                     .kept(TrainingOptions.Kept.ALL)
                     .rows(4)
                     .build(),
                 Map.of())) {
-      for (int step = 0; step < 200; step++) {
+      for (int step = 0; step < 100; step++) {
         trainer.next();
       }
       long objects = Pointer.totalCount();
