@@ -147,8 +147,10 @@ final class RunObservers implements AutoCloseable {
       URI server = new URI(variable);
       Limits.server(MLFLOW_VARIABLE, server);
       return server;
-    } catch (URISyntaxException | IllegalArgumentException e) {
+    } catch (URISyntaxException e) {
       throw new InvalidInputException(MLFLOW_VARIABLE + ": " + e.getMessage(), e);
+    } catch (Limits.Exceeded e) {
+      throw new InvalidInputException(e.getMessage(), e); // it names the variable
     }
   }
 
