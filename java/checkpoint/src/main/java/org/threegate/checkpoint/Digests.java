@@ -4,20 +4,25 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.kernel.Blake3;
 import org.threegate.kernel.ByteRange;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Sha256;
 
 /**
- * SHA-256 digests of tensors and checkpoints. The digest of a checkpoint covers, in the order of
+ * Digests of tensors, checkpoints and files. The digest of a checkpoint covers, in the order of
  * names, the name, dtype, shape and digest of each tensor. Tensors can therefore be read in any
- * order by several threads, and the same tensors in other files have the same digest.
+ * order by several threads, and the same tensors in other files have the same digest. Methods that
+ * take no {@link DigestKind} compute SHA-256.
  *
  * <pre>{@code
  * try (Checkpoint checkpoint = Checkpoint.open(context, base)) {
@@ -37,11 +42,56 @@ public final class Digests {
    * @param control cancels the computation
    */
   public static List<String> of(Context context, List<Tensor> tensors, Control control) {
+    return of(context, DigestKind.TENSORS, tensors, control);
+  }
+
+  /**
+   * {@return the digests of tensors' bytes, in hexadecimal digits}
+   *
+   * @param context context whose threads compute the digests
+   * @param kind a kind for which tensors have digests
+   * @param tensors tensors of open checkpoints
+   * @param control cancels the computation
+   */
+  public static List<String> of(
+      Context context, DigestKind kind, List<Tensor> tensors, Control control) {
     List<ByteRange> ranges =
         tensors.stream()
             .map(tensor -> new ByteRange(tensor.file().buffer(), tensor.offset(), tensor.bytes()))
             .toList();
-    return Sha256.of(context, ranges, control).stream().map(HexFormat.of()::formatHex).toList();
+    List<byte[]> digests =
+        switch (kind) {
+          case TENSORS -> Sha256.of(context, ranges, control);
+          case BLAKE3 -> Blake3.of(context, ranges, control);
+          case NONE, SHA256 ->
+              throw new IllegalArgumentException(kind + " has no digests of tensors");
+        };
+    return digests.stream().map(HexFormat.of()::formatHex).toList();
+  }
+
+  /**
+   * {@return the SHA-256 of each file of a checkpoint that has tensors, in the checkpoint's order}
+   * The threads process several files at a time; one file is the work of one thread.
+   *
+   * @param context context whose threads compute the digests
+   * @param checkpoint an open checkpoint
+   * @param control cancels the computation
+   */
+  public static List<Identity.FileDigest> ofFiles(
+      Context context, Checkpoint checkpoint, Control control) {
+    List<TensorFile> files = checkpoint.files();
+    List<ByteRange> ranges =
+        files.stream().map(file -> new ByteRange(file.mapped().buffer(), 0, file.bytes())).toList();
+    List<byte[]> digests = Sha256.of(context, ranges, control);
+    List<Identity.FileDigest> named = new ArrayList<>();
+    for (int i = 0; i < digests.size(); i++) {
+      named.add(
+          new Identity.FileDigest(
+              files.get(i).path().getFileName().toString(),
+              files.get(i).bytes(),
+              HexFormat.of().formatHex(digests.get(i))));
+    }
+    return named;
   }
 
   /**
@@ -52,13 +102,36 @@ public final class Digests {
    * @param control cancels the computation
    */
   public static String of(Context context, Checkpoint checkpoint, Control control) {
+    return ofTensors(context, DigestKind.TENSORS, checkpoint, control);
+  }
+
+  /**
+   * {@return what identifies a checkpoint}
+   *
+   * @param context context whose threads compute the digests
+   * @param kind what to compute
+   * @param checkpoint an open checkpoint
+   * @param control cancels the computation
+   */
+  public static Identity identity(
+      Context context, DigestKind kind, Checkpoint checkpoint, Control control) {
+    return switch (kind) {
+      case NONE -> Identity.NONE;
+      case TENSORS, BLAKE3 -> Identity.of(kind, ofTensors(context, kind, checkpoint, control));
+      case SHA256 ->
+          new Identity(Optional.empty(), Optional.empty(), ofFiles(context, checkpoint, control));
+    };
+  }
+
+  private static String ofTensors(
+      Context context, DigestKind kind, Checkpoint checkpoint, Control control) {
     List<Tensor> tensors = List.copyOf(checkpoint.tensors().values());
-    List<String> values = of(context, tensors, control);
+    List<String> values = of(context, kind, tensors, control);
     Map<String, String> byName = new HashMap<>();
     for (int i = 0; i < values.size(); i++) {
       byName.put(tensors.get(i).name(), values.get(i));
     }
-    return combine(checkpoint.tensors(), byName);
+    return combine(context, kind, checkpoint.tensors(), byName);
   }
 
   /**
@@ -68,23 +141,46 @@ public final class Digests {
    * @param digests digests of all tensors, by name
    */
   public static String combine(Map<String, Tensor> tensors, Map<String, String> digests) {
-    MessageDigest digest = sha256();
+    return HexFormat.of().formatHex(sha256().digest(lines(tensors, digests)));
+  }
+
+  /**
+   * {@return the digest of a checkpoint, in hexadecimal digits}
+   *
+   * @param context context of the calling thread
+   * @param kind kind of the tensors' digests
+   * @param tensors all tensors of the checkpoint, by name
+   * @param digests digests of all tensors, by name
+   */
+  public static String combine(
+      Context context, DigestKind kind, Map<String, Tensor> tensors, Map<String, String> digests) {
+    if (kind != DigestKind.BLAKE3) {
+      return combine(tensors, digests);
+    }
+    byte[] lines = lines(tensors, digests);
+    try (NativeBuffer buffer = context.allocate(Math.max(1, lines.length));
+        Control control = Control.open(context)) {
+      buffer.put(0, ByteBuffer.wrap(lines));
+      ByteRange range = new ByteRange(buffer, 0, lines.length);
+      return HexFormat.of().formatHex(Blake3.of(context, List.of(range), control).get(0));
+    }
+  }
+
+  private static byte[] lines(Map<String, Tensor> tensors, Map<String, String> digests) {
+    StringBuilder lines = new StringBuilder();
     new TreeMap<>(tensors)
         .forEach(
-            (name, tensor) -> {
-              byte[] line =
-                  (name
-                          + "\0"
-                          + tensor.type()
-                          + "\0"
-                          + tensor.shape()
-                          + "\0"
-                          + digests.get(name)
-                          + "\n")
-                      .getBytes(StandardCharsets.UTF_8);
-              digest.update(ByteBuffer.wrap(line));
-            });
-    return HexFormat.of().formatHex(digest.digest());
+            (name, tensor) ->
+                lines
+                    .append(name)
+                    .append('\0')
+                    .append(tensor.type())
+                    .append('\0')
+                    .append(tensor.shape())
+                    .append('\0')
+                    .append(digests.get(name))
+                    .append('\n'));
+    return lines.toString().getBytes(StandardCharsets.UTF_8);
   }
 
   /**

@@ -13,6 +13,8 @@ public enum Remedy {
   NAME_INITIAL_ADAPTER("give the adapter from before training"),
   /** Do not pass an initial adapter, which only an adapter has. */
   LEAVE_OUT_INITIAL_ADAPTER("do not give an initial adapter"),
+  /** Ask for the digest of the tensors, or for none. */
+  DIGEST_OF_TENSORS("ask for the digest of the tensors, or for none"),
   /** Choose an output directory that does not exist. */
   CHOOSE_NEW_DIRECTORY("choose a new directory"),
   /** Apply a patch although nothing can be verified. */

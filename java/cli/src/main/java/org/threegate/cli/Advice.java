@@ -31,6 +31,7 @@ final class Advice {
       case NAME_INITIAL_ADAPTER -> "pass the adapter from before training with --initial-adapter";
       case LEAVE_OUT_INITIAL_ADAPTER ->
           "leave out --initial-adapter, which only applies to an adapter";
+      case DIGEST_OF_TENSORS -> "use --digest tensors or --digest none";
       case CHOOSE_NEW_DIRECTORY -> "choose a new directory with --out";
       case ACCEPT_WITHOUT_DIGESTS -> "--without-digests accepts it without verification";
       case WRITE_ELSEWHERE -> "copy the model, or write a new one with --out";

@@ -118,10 +118,7 @@ final class CompareCommand implements Callable<Integer> {
       description = "Seed of all random numbers (default: ${DEFAULT-VALUE}).")
   private long seed;
 
-  @Option(
-      names = "--no-digest",
-      description = "Do not compute the SHA-256 digests of the checkpoints.")
-  private boolean noDigest;
+  @Mixin private IdentityMixin digest = new IdentityMixin();
 
   @Option(
       names = "--resume",
@@ -197,7 +194,7 @@ final class CompareCommand implements Callable<Integer> {
     CompareRequest.Builder request =
         CompareRequest.builder(base, tuned, resumption)
             .selected(selection.predicate())
-            .digest(!noDigest)
+            .digest(digest.kind())
             .renames(renames)
             .check(this::requireSomething)
             .withoutGeometry();
@@ -248,7 +245,7 @@ final class CompareCommand implements Callable<Integer> {
 
   private static ComparisonReport.Source source(CompareOutcome.Contents contents) {
     return new ComparisonReport.Source(
-        contents.location(), contents.digest(), contents.tensors(), contents.parameters());
+        contents.location(), contents.identity(), contents.tensors(), contents.parameters());
   }
 
   private Optional<GeometryOptions> geometryOptions() {
@@ -306,9 +303,7 @@ final class CompareCommand implements Callable<Integer> {
     if (strict) {
       command.add("--strict");
     }
-    if (noDigest) {
-      command.add("--no-digest");
-    }
+    command.addAll(digest.command());
     command.addAll(noSpectrum ? List.of("--no-spectrum") : geometry.command());
     command.addAll(noSpectrum ? List.of() : effect.command());
     command.addAll(

@@ -7,13 +7,17 @@ import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.Identity;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorFile;
 import org.threegate.checkpoint.weight.Weights;
 import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
 import org.threegate.run.PrintableText;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
@@ -27,7 +31,8 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  threegate inspect model.safetensors",
-      "  threegate inspect Qwen2.5-1.5B/"
+      "  threegate inspect Qwen2.5-1.5B/",
+      "  threegate inspect Qwen2.5-1.5B/ --digest sha256"
     })
 final class InspectCommand implements Callable<Integer> {
   private static final int SHOWN = 1000; // characters of a value of the metadata
@@ -42,10 +47,12 @@ final class InspectCommand implements Callable<Integer> {
               + " or of a training run's checkpoint, or an adapter.")
   private Path file;
 
+  @Mixin private IdentityMixin.OnDemand digest = new IdentityMixin.OnDemand();
+
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
-    try (Context context = Context.open(Context.Device.CPU, 1);
+    try (Context context = Context.open(Context.Device.CPU, 0);
         Checkpoint checkpoint = Checkpoint.open(context, file)) {
       ModelConfig config = checkpoint.config().orElse(ModelConfig.UNKNOWN);
       Architecture architecture = new Architecture(config);
@@ -88,8 +95,21 @@ final class InspectCommand implements Callable<Integer> {
           "%,d parameters in %,d tensors %s%n",
           checkpoint.parameters(), checkpoint.tensors().size(), byType);
       describe(out, Weights.of(checkpoint));
+      digest(out, context, checkpoint);
     }
     return 0;
+  }
+
+  private void digest(PrintWriter out, Context context, Checkpoint checkpoint) {
+    try (Control control = Control.open(context)) {
+      Identity identity = Digests.identity(context, digest.kind(), checkpoint, control);
+      checkpoint.check();
+      identity.sha256().ifPresent(value -> out.printf("sha256 of the tensors: %s%n", value));
+      identity.blake3().ifPresent(value -> out.printf("blake3 of the tensors: %s%n", value));
+      identity
+          .files()
+          .forEach(one -> out.printf("%s  %s%n", one.sha256(), PrintableText.name(one.file())));
+    }
   }
 
   /** Prints what a comparison would make of tensors that are not stored as floats. */

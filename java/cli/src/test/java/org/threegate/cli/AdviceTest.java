@@ -17,6 +17,7 @@ class AdviceTest {
     "START_AGAIN, leave out --resume to start again",
     "NAME_INITIAL_ADAPTER, pass the adapter from before training with --initial-adapter",
     "LEAVE_OUT_INITIAL_ADAPTER, 'leave out --initial-adapter, which only applies to an adapter'",
+    "DIGEST_OF_TENSORS, use --digest tensors or --digest none",
     "CHOOSE_NEW_DIRECTORY, choose a new directory with --out",
     "ACCEPT_WITHOUT_DIGESTS, --without-digests accepts it without verification",
     "WRITE_ELSEWHERE, 'copy the model, or write a new one with --out'"

@@ -11,7 +11,10 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -487,8 +490,43 @@ class CommandLineTest {
   }
 
   @Test
+  void digestsOfFilesAreThoseOfHubs() throws IOException, NoSuchAlgorithmException {
+    String expected = sha256(Files.readAllBytes(good));
+    CommandRun compared = compare(good, good, "--digest", "sha256");
+    assertThat(compared.out()).contains(expected + "  " + good.getFileName());
+    JsonNode base = new ObjectMapper().readTree(out.resolve("report.json").toFile()).path("base");
+    assertThat(base.path("sha256").isNull()).isTrue();
+    assertThat(base.path("files").path(0).path("sha256").asText()).isEqualTo(expected);
+    assertThat(base.path("files").path(0).path("file").asText())
+        .isEqualTo(good.getFileName().toString());
+    assertThat(run("inspect", good, "--digest", "sha256").out())
+        .contains(expected + "  " + good.getFileName());
+    assertThat(run("inspect", good).out()).doesNotContain(expected);
+  }
+
+  @Test
+  void tensorsHaveDigestsOfTwoKinds() throws IOException {
+    compare(good, write("tuned.safetensors", model(1)), "--digest", "blake3");
+    JsonNode report = new ObjectMapper().readTree(out.resolve("report.json").toFile());
+    String blake3 = report.path("base").path("blake3").asText();
+    assertThat(blake3).hasSize(64).isNotEqualTo(report.path("tuned").path("blake3").asText());
+    assertThat(report.path("base").path("sha256").isNull()).isTrue();
+    assertThat(report.path("command").toString()).contains("\"--digest\",\"blake3\"");
+    assertThat(run("inspect", good, "--digest", "blake3").out())
+        .contains("blake3 of the tensors: " + blake3);
+    assertThat(run("inspect", good, "--digest", "tensors").out())
+        .containsPattern("sha256 of the tensors: [0-9a-f]{64}\n");
+    compare(good, good, "--digest", "md5")
+        .assertRefused("'md5' is none of none, tensors, sha256, blake3");
+  }
+
+  private static String sha256(byte[] bytes) throws NoSuchAlgorithmException {
+    return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+  }
+
+  @Test
   void jsonGoesToStandardOutputAlone() throws IOException {
-    CommandRun run = compare(good, good, "--json", "--no-digest");
+    CommandRun run = compare(good, good, "--json", "--digest", "none");
     JsonNode report = new ObjectMapper().readTree(run.out());
     assertThat(report.path("base").path("sha256").isNull()).isTrue();
     assertThat(report.path("tensors").path(0).path("diff").path("cosine").isNull())

@@ -27,6 +27,7 @@ import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.DigestKind;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.ModelCopy;
@@ -605,7 +606,12 @@ final class Readers {
     try (Checkpoint before = Checkpoint.open(context, base);
         Checkpoint after = Checkpoint.open(context, tuned);
         Control control = Control.open(context)) {
-      new Comparison(context, control, before, after, new Comparison.Wanted(true, Optional.empty()))
+      new Comparison(
+              context,
+              control,
+              before,
+              after,
+              new Comparison.Wanted(DigestKind.TENSORS, Optional.empty()))
           .run(Pairing.of(before, after, name -> true), journal, Progress.NONE);
     }
   }

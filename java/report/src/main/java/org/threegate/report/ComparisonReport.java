@@ -1,5 +1,6 @@
 package org.threegate.report;
 
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -16,6 +17,7 @@ import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.Totals;
+import org.threegate.checkpoint.Identity;
 
 /**
  * A comparison, ready to be rendered.
@@ -113,11 +115,12 @@ public record ComparisonReport(
    * A checkpoint or adapter that was compared.
    *
    * @param path path as it was given
-   * @param sha256 SHA-256 of the checkpoint; empty if it was not computed
+   * @param identity digests of its contents
    * @param tensors number of tensors
    * @param parameters total number of elements
    */
-  public record Source(String path, Optional<String> sha256, long tensors, long parameters) {}
+  public record Source(
+      String path, @JsonUnwrapped Identity identity, long tensors, long parameters) {}
 
   /**
    * Wall-clock seconds.

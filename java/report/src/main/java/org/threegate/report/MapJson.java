@@ -20,17 +20,23 @@ record MapJson(int rows, int columns, byte[] cells) {
   static MapJson of(ChangeMap map, List<Long> shape, int sets) {
     long[] changed = map.changed();
     byte[] cells = new byte[changed.length];
+    long[] heights = extents(map.rows(), shape.get(0));
+    long[] widths = extents(map.columns(), shape.get(1));
     for (int i = 0; i < cells.length; i++) {
-      long height = extent(i / map.columns(), map.rows(), shape.get(0));
-      long width = extent(i % map.columns(), map.columns(), shape.get(1));
+      long height = heights[i / map.columns()];
+      long width = widths[i % map.columns()];
       cells[i] = (byte) Math.round(SCALE * changed[i] / ((double) height * width * sets));
     }
     return new MapJson(map.rows(), map.columns(), cells);
   }
 
-  /** Returns how many of {@code count} indices fall into a cell. */
-  private static long extent(long cell, long cells, long count) {
-    return first(cell + 1, cells, count) - first(cell, cells, count);
+  /** Returns how many of {@code count} indices fall into each cell. */
+  private static long[] extents(int cells, long count) {
+    long[] extents = new long[cells];
+    for (int cell = 0; cell < cells; cell++) {
+      extents[cell] = first(cell + 1, cells, count) - first(cell, cells, count);
+    }
+    return extents;
   }
 
   private static long first(long cell, long cells, long count) {

@@ -20,6 +20,7 @@ import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
+import org.threegate.checkpoint.Identity;
 
 /** The data of {@code report.html}: what the page shows and draws, thinned out for drawing. */
 record PageJson(
@@ -223,8 +224,8 @@ record PageJson(
         String.join(" ", report.command()),
         report.base().path(),
         report.tuned().path(),
-        report.base().sha256().orElse(""),
-        report.tuned().sha256().orElse(""),
+        digest(report.base().identity()),
+        digest(report.tuned().identity()),
         String.join(
             ", ",
             report.backend().device(),
@@ -240,6 +241,14 @@ record PageJson(
         report.tensors().stream()
             .map(tensor -> Tensor.of(tensor, report.geometryOf(tensor)))
             .toList());
+  }
+
+  private static String digest(Identity identity) {
+    return identity
+        .sha256()
+        .map(value -> "sha256 " + value)
+        .or(() -> identity.blake3().map(value -> "blake3 " + value))
+        .orElse("");
   }
 
   private static Map<String, List<String>> unmatched(ComparisonReport report) {

@@ -2,6 +2,7 @@ package org.threegate.report;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.apache.parquet.bytes.BytesInput;
 import org.apache.parquet.column.ParquetProperties;
@@ -64,11 +65,13 @@ final class ParquetReport {
 
   private static Group row(TensorDiff diff, Optional<TensorGeometry> geometry) {
     Group row = new SimpleGroup(SCHEMA);
-    for (TensorTable.Column column : TensorTable.columns()) {
-      geometry
-          .map(measured -> column.of(diff, measured))
-          .orElseGet(() -> column.of(diff))
-          .ifPresent(value -> add(row, column.name(), value));
+    List<Optional<Object>> values =
+        geometry
+            .map(measured -> TensorTable.row(diff, measured))
+            .orElseGet(() -> TensorTable.row(diff));
+    for (int i = 0; i < values.size(); i++) {
+      String column = TensorTable.columns().get(i).name();
+      values.get(i).ifPresent(value -> add(row, column, value));
     }
     return row;
   }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToLongFunction;
 import org.threegate.analysis.diff.TensorDiff;
@@ -27,9 +28,7 @@ import org.threegate.analysis.statistics.Totals;
  *
  * <pre>{@code
  * for (TensorDiff tensor : report.tensors()) {
- *   for (TensorTable.Column column : TensorTable.columns()) {
- *     System.out.println(column.name() + " " + column.of(tensor));
- *   }
+ *   System.out.println(TensorTable.row(tensor));
  * }
  * }</pre>
  */
@@ -39,12 +38,25 @@ public final class TensorTable {
 
   /** A tensor with the measures of its geometry at the first rank. */
   private record Row(
-      TensorDiff diff, Optional<SpectrumMeasure> spectrum, Optional<MaskMeasure> mask) {
+      TensorDiff diff,
+      Optional<SpectrumMeasure> spectrum,
+      Optional<MaskMeasure> mask,
+      Supplier<Optional<RatioProfile>> rows,
+      Supplier<Optional<RatioProfile>> columns) {
     static Row of(TensorDiff diff, Optional<TensorGeometry> geometry) {
       return new Row(
           diff,
           geometry.flatMap(measured -> measured.spectra().stream().findFirst()),
-          geometry.flatMap(measured -> measured.masks().stream().findFirst()));
+          geometry.flatMap(measured -> measured.masks().stream().findFirst()),
+          diff::rowProfile,
+          diff::columnProfile);
+    }
+
+    /** Returns the same row with its profiles computed. Several columns show each. */
+    Row profiled() {
+      Optional<RatioProfile> ofRows = rows.get();
+      Optional<RatioProfile> ofColumns = columns.get();
+      return new Row(diff, spectrum, mask, () -> ofRows, () -> ofColumns);
     }
   }
 
@@ -116,12 +128,12 @@ public final class TensorTable {
 
     private static Column ratio(
         String name,
-        Function<TensorDiff, Optional<RatioProfile>> profile,
+        Function<Row, Supplier<Optional<RatioProfile>>> profile,
         ToDoubleFunction<RatioProfile> value) {
       return new Column(
           name,
           Type.REAL,
-          row -> profile.apply(row.diff()).flatMap(p -> finite(value.applyAsDouble(p))));
+          row -> profile.apply(row).get().flatMap(p -> finite(value.applyAsDouble(p))));
     }
 
     private static Column spectrum(String name, ToDoubleFunction<SpectrumMeasure> value) {
@@ -181,8 +193,8 @@ public final class TensorTable {
     columns.add(Column.real("maxAbs", totals -> totals.sums().maxAbs()));
     columns.add(Column.real("cosine", Totals::cosine));
     columns.add(Column.real("cosineNullSd", Totals::cosineNullSd));
-    profile(columns, "rowRatio", TensorDiff::rowProfile);
-    profile(columns, "columnRatio", TensorDiff::columnProfile);
+    profile(columns, "rowRatio", Row::rows);
+    profile(columns, "columnRatio", Row::columns);
     spectra(columns);
     for (Map.Entry<String, Function<MaskMeasure, Overlap>> part : OVERLAPS.entrySet()) {
       Function<MaskMeasure, Overlap> overlap = part.getValue();
@@ -247,7 +259,7 @@ public final class TensorTable {
   }
 
   private static void profile(
-      List<Column> columns, String name, Function<TensorDiff, Optional<RatioProfile>> profile) {
+      List<Column> columns, String name, Function<Row, Supplier<Optional<RatioProfile>>> profile) {
     columns.add(Column.ratio(name + "Mean", profile, RatioProfile::mean));
     columns.add(Column.ratio(name + "Sd", profile, RatioProfile::sd));
     columns.add(Column.ratio(name + "Max", profile, RatioProfile::max));
@@ -260,5 +272,32 @@ public final class TensorTable {
   /** {@return all columns in order} */
   public static List<Column> columns() {
     return ALL;
+  }
+
+  /**
+   * Returns the values of one tensor without geometry, for all columns. This is faster than to ask
+   * each column.
+   *
+   * @param diff diff of the tensor
+   * @return the values in the order of {@link #columns()}, each as {@link Column#of(TensorDiff)}
+   *     has it
+   */
+  public static List<Optional<Object>> row(TensorDiff diff) {
+    return values(Row.of(diff, Optional.empty()));
+  }
+
+  /**
+   * {@return the values of one tensor with geometry, as the other overload does}
+   *
+   * @param diff diff of the tensor
+   * @param geometry geometry of the same tensor
+   */
+  public static List<Optional<Object>> row(TensorDiff diff, TensorGeometry geometry) {
+    return values(Row.of(diff, Optional.of(geometry)));
+  }
+
+  private static List<Optional<Object>> values(Row of) {
+    Row row = of.profiled();
+    return ALL.stream().map(column -> column.value.apply(row)).toList();
   }
 }

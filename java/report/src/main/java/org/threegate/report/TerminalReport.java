@@ -7,7 +7,9 @@ import java.util.Map;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
+import org.threegate.checkpoint.Identity;
 
 /**
  * Renders the summary of a comparison for a terminal.
@@ -44,7 +46,9 @@ public final class TerminalReport {
     TextLines out = new TextLines(width);
     Totals totals = report.totals();
     out.line("base   %s", report.base().path());
+    files(out, report.base().identity());
     out.line("tuned  %s", report.tuned().path());
+    files(out, report.tuned().identity());
     out.sentence(4, "%s", report.coverage().line());
     report.coverage().caveat().ifPresent(caveat -> out.sentence(4, "%s", caveat));
     out.sentence(
@@ -92,6 +96,10 @@ public final class TerminalReport {
           report.unmatched().untouchedByAdapter().size());
     }
     return out.toString();
+  }
+
+  private static void files(TextLines out, Identity identity) {
+    identity.files().forEach(file -> out.line("       %s  %s", file.sha256(), file.file()));
   }
 
   private static void findings(TextLines out, ComparisonReport report) {
@@ -157,35 +165,41 @@ public final class TerminalReport {
     return TextLines.text("%+.1f sd", totals.cosine() / totals.cosineNullSd());
   }
 
+  private record Row(TensorDiff tensor, RatioProfile rows) {
+    double excess() {
+      return rows.nullSd() == 0 ? 0 : (rows.max() - rows.mean()) / rows.nullSd();
+    }
+  }
+
   private static void widestRows(TextLines out, List<TensorDiff> tensors) {
-    List<TensorDiff> sorted = new ArrayList<>(tensors);
-    sorted.removeIf(
-        tensor ->
-            tensor.rowProfile().isEmpty()
-                || tensor.shape().get(1) < SMALLEST_PROFILE
-                || tensor.totals().counts().changed() == 0);
-    sorted.sort(Comparator.comparingDouble(TerminalReport::rowExcess).reversed());
-    if (sorted.isEmpty()) {
+    List<Row> rows = new ArrayList<>();
+    for (TensorDiff tensor : tensors) {
+      if (tensor.totals().counts().changed() > 0) {
+        tensor
+            .rowProfile()
+            .filter(profile -> tensor.shape().get(1) >= SMALLEST_PROFILE)
+            .ifPresent(profile -> rows.add(new Row(tensor, profile)));
+      }
+    }
+    if (rows.isEmpty()) {
       return;
     }
+    rows.sort(Comparator.comparingDouble(Row::excess).reversed());
     out.blank();
     out.sentence(
         4,
         "Rows with the largest ratios of changed entries, compared with independent changes (mean of the tensor ± sd of the binomial null model):");
-    sorted.stream()
+    rows.stream()
         .limit(WIDEST)
         .forEach(
-            tensor -> {
-              var rows = tensor.rowProfile().orElseThrow();
-              out.line(
-                  "  %-44s row %6d  %.3f  against %.3f ± %.3f",
-                  tensor.name(), rows.maxIndex(), rows.max(), rows.mean(), rows.nullSd());
-            });
-  }
-
-  private static double rowExcess(TensorDiff tensor) {
-    var rows = tensor.rowProfile().orElseThrow();
-    return rows.nullSd() == 0 ? 0 : (rows.max() - rows.mean()) / rows.nullSd();
+            row ->
+                out.line(
+                    "  %-44s row %6d  %.3f  against %.3f ± %.3f",
+                    row.tensor().name(),
+                    row.rows().maxIndex(),
+                    row.rows().max(),
+                    row.rows().mean(),
+                    row.rows().nullSd()));
   }
 
   private record Head(TensorDiff tensor, HeadCount count) {

@@ -40,6 +40,7 @@ import org.threegate.analysis.study.Mean;
 import org.threegate.analysis.study.StudyClaim;
 import org.threegate.analysis.study.StudyResult;
 import org.threegate.analysis.study.StudyRun;
+import org.threegate.checkpoint.Identity;
 
 /** Makes reports of every kind with given names wherever text can stand. */
 final class HostileReports {
@@ -65,8 +66,15 @@ final class HostileReports {
             1,
             new ComparisonReport.Seconds(1, 2, 3),
             5),
-        new ComparisonReport.Source(first, Optional.of(first), 2, 11),
-        new ComparisonReport.Source(names.get(names.size() - 1), Optional.empty(), 2, 11),
+        new ComparisonReport.Source(
+            first,
+            new Identity(
+                Optional.of(first),
+                Optional.of(first),
+                List.of(new Identity.FileDigest(first, 1, first))),
+            2,
+            11),
+        new ComparisonReport.Source(names.get(names.size() - 1), Identity.NONE, 2, 11),
         new ComparisonReport.Unmatched(names, names, names, names, names),
         coverage(names),
         tensors,

@@ -42,6 +42,7 @@ import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.RescalingShare;
 import org.threegate.analysis.statistics.SmallestEffect;
 import org.threegate.analysis.statistics.Totals;
+import org.threegate.checkpoint.Identity;
 
 @Tag("binding")
 class ReportDirectoryTest {
@@ -81,8 +82,16 @@ class ReportDirectoryTest {
             1,
             new ComparisonReport.Seconds(1, 2, 3),
             5),
-        new ComparisonReport.Source("a", Optional.of("00"), 2, 11),
-        new ComparisonReport.Source("b", Optional.empty(), 2, 11),
+        new ComparisonReport.Source(
+            "a",
+            new Identity(
+                Optional.of("00"),
+                Optional.empty(),
+                List.of(new Identity.FileDigest("a.safetensors", 64, "11"))),
+            2,
+            11),
+        new ComparisonReport.Source(
+            "b", new Identity(Optional.empty(), Optional.of("22"), List.of()), 2, 11),
         new ComparisonReport.Unmatched(List.of("x"), List.of(), List.of(), List.of(), List.of()),
         coverage(),
         List.of(matrix, vector),

@@ -39,6 +39,8 @@ import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.DigestKind;
+import org.threegate.checkpoint.Identity;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.OutputLock;
 import org.threegate.kernel.Control;
@@ -88,6 +90,10 @@ final class SparkEngine implements Engine {
   @Override
   public CompareOutcome compare(CompareRequest request, Progress progress, Control control)
       throws IOException {
+    if (request.digest() != DigestKind.TENSORS && request.digest() != DigestKind.NONE) {
+      throw new InvalidInputException(
+          "a cluster computes SHA-256 of the tensors only", Remedy.DIGEST_OF_TENSORS);
+    }
     try (Plan plan = new Plan(spark)) {
       Plan.Sides sides =
           plan.compare(
@@ -112,9 +118,10 @@ final class SparkEngine implements Engine {
         Collected collected = new Collected(journal, sides.pairing(), plan.failures());
         plan.planner().known(collected.digests.keySet());
         List<Descriptions.Item> items =
-            sides.items(request.digest(), request.geometry(), collected.finished.keySet());
+            sides.items(
+                request.digest().isOfTensors(), request.geometry(), collected.finished.keySet());
         resumable(() -> job.run(machine, plan.units(items), collected::add, progress, control));
-        if (request.digest() && !collected.failures.isEmpty()) {
+        if (request.digest().isOfTensors() && !collected.failures.isEmpty()) {
           // These are tensors whose partner failed; repeated failures have already been reported.
           plan.planner().forget(collected.digests.keySet());
           List<Descriptions.Item> rest = new ArrayList<>(plan.digests(sides.base()));
@@ -200,19 +207,19 @@ final class SparkEngine implements Engine {
         own.geometry().ifPresent(geometry -> geometries.put(pair.name(), geometry));
       }
     }
-    Optional<String> baseDigest = sides.base().digest(collected.digests);
-    Optional<String> tunedDigest = sides.tuned().digest(collected.digests);
+    Identity base = identity(request, sides.base().digest(collected.digests));
+    Identity tuned = identity(request, sides.tuned().digest(collected.digests));
     return new CompareOutcome(
         new Comparison.Outcome(
             tensors,
             geometries,
-            baseDigest,
-            tunedDigest,
+            base,
+            tuned,
             0,
             tensors.stream().mapToDouble(TensorDiff::seconds).sum()),
         sides.pairing().withoutPairs(),
-        contents(request.base(), sides.base(), baseDigest),
-        contents(request.tuned(), sides.tuned(), tunedDigest),
+        contents(request.base(), sides.base(), base),
+        contents(request.tuned(), sides.tuned(), tuned),
         new CompareOutcome.Machines(
             isGpu() ? "cuda" : "cpu",
             machine.binding(),
@@ -222,15 +229,19 @@ final class SparkEngine implements Engine {
         List.copyOf(collected.failures));
   }
 
+  private static Identity identity(CompareRequest request, Optional<String> digest) {
+    return digest.map(known -> Identity.of(request.digest(), known)).orElse(Identity.NONE);
+  }
+
   private boolean isGpu() {
     return spark.getConf().getDouble("spark.task.resource.gpu.amount", 0) > 0;
   }
 
   private static CompareOutcome.Contents contents(
-      String location, Plan.Side side, Optional<String> digest) {
+      String location, Plan.Side side, Identity identity) {
     Checkpoint checkpoint = side.checkpoint();
     return new CompareOutcome.Contents(
-        location, checkpoint.tensors().size(), checkpoint.parameters(), digest);
+        location, checkpoint.tensors().size(), checkpoint.parameters(), identity);
   }
 
   @Override

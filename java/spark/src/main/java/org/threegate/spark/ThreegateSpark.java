@@ -3,6 +3,7 @@ package org.threegate.spark;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.api.java.function.Function;
@@ -92,16 +93,14 @@ public final class ThreegateSpark {
       return failed(answer.name(), answer.failure());
     }
     Comparison.Finished finished = Work.decode(Comparison.Finished.class, answer.result());
-    List<TensorTable.Column> columns = TensorTable.columns();
-    Object[] values = new Object[columns.size() + 1];
-    for (int i = 0; i < columns.size(); i++) {
-      TensorTable.Column column = columns.get(i);
-      values[i] =
-          finished
-              .geometry()
-              .map(geometry -> column.of(finished.diff(), geometry))
-              .orElseGet(() -> column.of(finished.diff()))
-              .orElse(null);
+    List<Optional<Object>> row =
+        finished
+            .geometry()
+            .map(geometry -> TensorTable.row(finished.diff(), geometry))
+            .orElseGet(() -> TensorTable.row(finished.diff()));
+    Object[] values = new Object[row.size() + 1];
+    for (int i = 0; i < row.size(); i++) {
+      values[i] = row.get(i).orElse(null);
     }
     return RowFactory.create(values);
   }

@@ -34,6 +34,7 @@ import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.DigestKind;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.run.InvalidInputException;
@@ -74,7 +75,7 @@ class FaultsTest {
                       control,
                       left,
                       right,
-                      new Comparison.Wanted(true, Optional.of(GEOMETRY)))
+                      new Comparison.Wanted(DigestKind.TENSORS, Optional.of(GEOMETRY)))
                   .run(Pairing.of(left, right, name -> true), journal, Progress.NONE));
     }
   }
@@ -88,8 +89,8 @@ class FaultsTest {
   private static String bits(Comparison.Outcome outcome) throws IOException {
     return (Journal.encode(outcome.tensors())
             + Journal.encode(outcome.geometry())
-            + outcome.baseDigest()
-            + outcome.tunedDigest())
+            + outcome.baseIdentity()
+            + outcome.tunedIdentity())
         .replaceAll("\"[a-zA-Z]*[sS]econds\":[^,}]*", "");
   }
 
@@ -335,8 +336,8 @@ class FaultsTest {
       assertThat(compared.measured().tensors())
           .isNotEmpty()
           .noneMatch(tensor -> lost.contains(tensor.name()));
-      assertThat(compared.measured().baseDigest()).isPresent();
-      assertThat(compared.measured().tunedDigest()).isEmpty();
+      assertThat(compared.measured().baseIdentity().sha256()).isPresent();
+      assertThat(compared.measured().tunedIdentity().sha256()).isEmpty();
     }
   }
 

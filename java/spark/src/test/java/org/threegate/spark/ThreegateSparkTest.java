@@ -59,6 +59,7 @@ import org.threegate.analysis.mask.MaskOptions;
 import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.DigestKind;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.SafetensorsWriter;
@@ -147,12 +148,17 @@ class ThreegateSparkTest {
       if (Checkpoint.isAdapter(after)) {
         try (Adapter adapter = Adapter.open(context, after)) {
           return new Comparison(
-                  context, control, left, adapter.weights(), new Comparison.Wanted(true, geometry))
+                  context,
+                  control,
+                  left,
+                  adapter.weights(),
+                  new Comparison.Wanted(DigestKind.TENSORS, geometry))
               .run(Pairing.of(left, adapter, ALL), journal, Progress.NONE);
         }
       }
       try (Checkpoint right = Checkpoint.open(context, after)) {
-        return new Comparison(context, control, left, right, new Comparison.Wanted(true, geometry))
+        return new Comparison(
+                context, control, left, right, new Comparison.Wanted(DigestKind.TENSORS, geometry))
             .run(Pairing.of(left, right, ALL), journal, Progress.NONE);
       }
     }
@@ -168,7 +174,8 @@ class ThreegateSparkTest {
   }
 
   private static String bits(Comparison.Outcome outcome) throws IOException {
-    return bits(outcome.tensors(), outcome.geometry(), outcome.baseDigest(), outcome.tunedDigest());
+    return bits(
+        outcome.tensors(), outcome.geometry(), outcome.baseIdentity(), outcome.tunedIdentity());
   }
 
   private void assertSame(Path before, Path after, Optional<GeometryOptions> geometry)
@@ -350,7 +357,7 @@ class ThreegateSparkTest {
     assertThat(compared.failures()).isEmpty();
     assertThat(expected.tensors()).isNotEmpty();
     assertThat(bits(compared.measured().tensors())).isEqualTo(bits(expected.tensors()));
-    assertThat(compared.measured().baseDigest()).isEqualTo(expected.baseDigest());
+    assertThat(compared.measured().baseIdentity()).isEqualTo(expected.baseIdentity());
   }
 
   @ParameterizedTest
@@ -480,9 +487,9 @@ class ThreegateSparkTest {
                             + "/model-0000[13]-of-00003.safetensors: .*"));
     assertThat(compared.measured().tensors()).isNotEmpty();
     assertThat(compared.unmatched().names().onlyInBase()).isEmpty();
-    assertThat(compared.measured().baseDigest()).isPresent();
+    assertThat(compared.measured().baseIdentity().sha256()).isPresent();
     // A digest would not cover the whole checkpoint.
-    assertThat(compared.measured().tunedDigest()).isEmpty();
+    assertThat(compared.measured().tunedIdentity().sha256()).isEmpty();
     assertThat(compared.measured().tensors().size() + compared.failures().size())
         .isLessThanOrEqualTo(alone(base, tuned, Optional.empty()).tensors().size());
     // The rows report the same failures.
@@ -543,8 +550,8 @@ class ThreegateSparkTest {
                     .anyMatch(failure -> failure.tensor().equals(tensor.name())));
     assertThat(compared.measured().tensors().size() + compared.failures().size())
         .isEqualTo(alone(base, tuned, Optional.empty()).tensors().size());
-    assertThat(compared.measured().baseDigest()).isPresent();
-    assertThat(compared.measured().tunedDigest()).isEmpty();
+    assertThat(compared.measured().baseIdentity().sha256()).isPresent();
+    assertThat(compared.measured().tunedIdentity().sha256()).isEmpty();
   }
 
   /** A file system that denies access, as if credentials were missing. */

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import org.threegate.analysis.diff.DiffMeasurement;
 import org.threegate.analysis.diff.TensorDiff;
@@ -19,7 +20,9 @@ import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.DigestKind;
 import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.Identity;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.weight.Scratch;
 import org.threegate.kernel.Context;
@@ -43,7 +46,7 @@ import org.threegate.run.Workers;
  *         Journal.open(
  *             Path.of("journal"), Comparison.Finished.class, "base against tuned", false)) {
  *   Pairing pairing = Pairing.of(before, after, name -> name.contains("self_attn"));
- *   Comparison comparison = new Comparison(context, control, before, after, new Comparison.Wanted(false, Optional.of(GeometryOptions.DEFAULT)));
+ *   Comparison comparison = new Comparison(context, control, before, after, new Comparison.Wanted(DigestKind.NONE, Optional.of(GeometryOptions.DEFAULT)));
  *   for (TensorDiff tensor : comparison.run(pairing, journal, (name, done, total) -> {}).tensors()) {
  *     System.out.println(tensor.name() + " " + tensor.totals().sparsity());
  *   }
@@ -61,7 +64,7 @@ public final class Comparison {
   private final Control control;
   private final Checkpoint base;
   private final Checkpoint tuned;
-  private final boolean digest;
+  private final DigestKind digest;
   private final Optional<GeometryOptions> geometry;
 
   /**
@@ -69,8 +72,8 @@ public final class Comparison {
    *
    * @param diff diff of the tensor
    * @param geometry geometry of its update, if measured
-   * @param digests SHA-256 digests of the tensors that were read for it, keyed by {@code base:NAME}
-   *     and {@code tuned:NAME}
+   * @param digests digests of the tensors that were read for it, keyed by {@code base:NAME} and
+   *     {@code tuned:NAME}
    */
   public record Finished(
       TensorDiff diff, Optional<TensorGeometry> geometry, Map<String, String> digests) {}
@@ -81,26 +84,26 @@ public final class Comparison {
    * @param tensors diffs of the tensors, in the order of the pairs
    * @param geometry geometry by name of the tensor, in the order of the tensors; contains tensors
    *     with at least two dimensions, if requested
-   * @param baseDigest SHA-256 of the base checkpoint, see {@link Digests}; empty if not requested
-   * @param tunedDigest SHA-256 of the tuned checkpoint; empty if not requested
+   * @param baseIdentity digests of the base checkpoint that were wanted
+   * @param tunedIdentity digests of the tuned checkpoint that were wanted
    * @param digestSeconds seconds spent waiting for digests and geometries after the kernel was done
    * @param diffSeconds seconds spent in the kernel
    */
   public record Outcome(
       List<TensorDiff> tensors,
       Map<String, TensorGeometry> geometry,
-      Optional<String> baseDigest,
-      Optional<String> tunedDigest,
+      Identity baseIdentity,
+      Identity tunedIdentity,
       double digestSeconds,
       double diffSeconds) {}
 
   /**
    * What to compute besides counts.
    *
-   * @param digest whether to compute digests
+   * @param digest which digests to compute
    * @param geometry geometry to measure for each matrix; empty: none
    */
-  public record Wanted(boolean digest, Optional<GeometryOptions> geometry) {}
+  public record Wanted(DigestKind digest, Optional<GeometryOptions> geometry) {}
 
   /**
    * Creates a comparison.
@@ -237,10 +240,13 @@ public final class Comparison {
     List<TensorDiff> fresh = new ArrayList<>();
     Deque<Started> started = new ArrayDeque<>();
     try (TensorDigests digester =
-            new TensorDigests(digestThreads, control, this::key, digests.keySet());
+            new TensorDigests(digestThreads, digest, control, this::key, digests.keySet());
         GeometryWork work = new GeometryWork(context, geometry);
         Scratch scratch = new Scratch(context);
-        ReadAhead ahead = new ReadAhead(left)) {
+        ReadAhead ahead = new ReadAhead(left);
+        Workers files = Workers.onCpu(Math.min(digestThreads, 2), "threegate-files")) {
+      Future<List<Identity.FileDigest>> baseFiles = startFiles(files, base);
+      Future<List<Identity.FileDigest>> tunedFiles = startFiles(files, tuned);
       long total = pairing.pairs().stream().mapToLong(work::cost).sum();
       long begun = total - left.stream().mapToLong(work::cost).sum();
       Finishing finishing =
@@ -252,7 +258,7 @@ public final class Comparison {
         if (started.isEmpty()) {
           progress.at(pair.name(), finishing.done, total);
         }
-        Future<Map<String, String>> pending = startDigests(digester, pair.sources());
+        Future<Map<String, String>> pending = digester.start(pair.sources());
         TensorDiff diff = compare(pair, scratch);
         fresh.add(diff);
         started.add(new Started(pair, diff, pending, work.start(pair)));
@@ -264,8 +270,8 @@ public final class Comparison {
       finishing.run(started, 0);
       progress.at("", total, total);
       long before = System.nanoTime();
-      Optional<String> baseDigest = checkpointDigest(base, digests, digester, work);
-      Optional<String> tunedDigest = checkpointDigest(tuned, digests, digester, work);
+      Identity baseIdentity = identity(base, digests, digester, work, baseFiles);
+      Identity tunedIdentity = identity(tuned, digests, digester, work, tunedFiles);
       double digestSeconds = finishing.seconds + (System.nanoTime() - before) * 1e-9;
       base.check();
       tuned.check();
@@ -283,16 +289,12 @@ public final class Comparison {
         }
       }
       double diffSeconds = tensors.stream().mapToDouble(TensorDiff::seconds).sum();
-      return new Outcome(tensors, inOrder, baseDigest, tunedDigest, digestSeconds, diffSeconds);
+      return new Outcome(tensors, inOrder, baseIdentity, tunedIdentity, digestSeconds, diffSeconds);
     }
   }
 
   private String key(Tensor tensor) {
     return (base.tensors().get(tensor.name()) == tensor ? "base:" : "tuned:") + tensor.name();
-  }
-
-  private Future<Map<String, String>> startDigests(TensorDigests digester, List<Tensor> tensors) {
-    return digester.start(digest ? tensors : List.of());
   }
 
   /** Waits for a result. Forwards a cancellation of the comparison while waiting. */
@@ -317,18 +319,25 @@ public final class Comparison {
     return e;
   }
 
+  private Future<List<Identity.FileDigest>> startFiles(Workers workers, Checkpoint checkpoint) {
+    return digest == DigestKind.SHA256
+        ? workers.submit((own, control) -> Digests.ofFiles(own, checkpoint, control))
+        : CompletableFuture.completedFuture(List.of());
+  }
+
   /** Computes digests of tensors that no pair has read, and combines all digests. */
-  private Optional<String> checkpointDigest(
+  private Identity identity(
       Checkpoint checkpoint,
       Map<String, String> digests,
       TensorDigests digester,
-      GeometryWork work) {
-    if (!digest) {
-      return Optional.empty();
+      GeometryWork work,
+      Future<List<Identity.FileDigest>> files) {
+    if (!digest.isOfTensors()) {
+      return new Identity(Optional.empty(), Optional.empty(), await("digest", files, work));
     }
     List<Future<Map<String, String>>> rest =
         checkpoint.tensors().values().stream()
-            .map(tensor -> startDigests(digester, List.of(tensor)))
+            .map(tensor -> digester.start(List.of(tensor)))
             .toList();
     rest.forEach(pending -> digests.putAll(await("digest", pending, work)));
     Map<String, String> own = new HashMap<>();
@@ -336,7 +345,7 @@ public final class Comparison {
         .tensors()
         .values()
         .forEach(tensor -> own.put(tensor.name(), digests.get(key(tensor))));
-    return Optional.of(Digests.combine(checkpoint.tensors(), own));
+    return Identity.of(digest, Digests.combine(context, digest, checkpoint.tensors(), own));
   }
 
   private TensorDiff compare(WeightPair pair, Scratch scratch) {

@@ -13,6 +13,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Function;
+import org.threegate.checkpoint.DigestKind;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
@@ -27,6 +28,7 @@ final class TensorDigests implements AutoCloseable {
   private final Background threads;
   private final List<Context> contexts = new ArrayList<>();
   private final BlockingQueue<Context> idle;
+  private final DigestKind kind;
   private final Control control;
   private final Function<Tensor, String> key;
   private final Set<String> started;
@@ -38,10 +40,17 @@ final class TensorDigests implements AutoCloseable {
   /**
    * Starts the threads.
    *
+   * @param kind what is computed; if tensors have no digests of their own, nothing is
    * @param key returns a unique key of a tensor
    * @param known keys of tensors that need no digest
    */
-  TensorDigests(int threads, Control control, Function<Tensor, String> key, Set<String> known) {
+  TensorDigests(
+      int threads,
+      DigestKind kind,
+      Control control,
+      Function<Tensor, String> key,
+      Set<String> known) {
+    this.kind = kind;
     this.control = control;
     this.key = key;
     this.started = new HashSet<>(known);
@@ -59,7 +68,10 @@ final class TensorDigests implements AutoCloseable {
    * @return digests by key
    */
   Future<Map<String, String>> start(List<Tensor> tensors) {
-    List<Tensor> fresh = tensors.stream().filter(tensor -> started.add(key.apply(tensor))).toList();
+    List<Tensor> fresh =
+        tensors.stream()
+            .filter(tensor -> kind.isOfTensors() && started.add(key.apply(tensor)))
+            .toList();
     Request request = new Request(fresh, new CompletableFuture<>());
     if (fresh.isEmpty()) {
       request.digests().complete(Map.of());
@@ -81,7 +93,7 @@ final class TensorDigests implements AutoCloseable {
       Context context = idle.take();
       try {
         List<Tensor> tensors = taken.stream().flatMap(one -> one.tensors().stream()).toList();
-        Iterator<String> values = Digests.of(context, tensors, control).iterator();
+        Iterator<String> values = Digests.of(context, kind, tensors, control).iterator();
         for (Request one : taken) {
           Map<String, String> digests = new LinkedHashMap<>();
           one.tensors().forEach(tensor -> digests.put(key.apply(tensor), values.next()));

@@ -1,9 +1,9 @@
 package org.threegate.analysis.engine;
 
 import java.util.List;
-import java.util.Optional;
 import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.pairing.Pairing;
+import org.threegate.checkpoint.Identity;
 
 /**
  * The result of a comparison.
@@ -28,9 +28,9 @@ public record CompareOutcome(
    * @param location location as reports show it
    * @param tensors number of tensors
    * @param parameters total number of elements
-   * @param digest SHA-256 of the checkpoint; empty if not requested or not known
+   * @param identity digests of the checkpoint that were requested and are known
    */
-  public record Contents(String location, long tensors, long parameters, Optional<String> digest) {}
+  public record Contents(String location, long tensors, long parameters, Identity identity) {}
 
   /**
    * The machines that ran a measurement.

@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.pairing.Pairing;
+import org.threegate.checkpoint.DigestKind;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.Remedy;
 
@@ -17,7 +18,7 @@ import org.threegate.run.Remedy;
  * @param initialAdapter location of the adapter before training; allowed only if {@code tuned} is
  *     an adapter
  * @param selected names of the tensors to compare
- * @param digest whether to compute the SHA-256 of both checkpoints
+ * @param digest what identifies both checkpoints
  * @param geometry geometry to measure for each matrix; empty: compute counts only
  * @param renames beginnings of names of the tuned checkpoint, and what stands there in the base
  * @param check called with the pairing before the comparison starts; may throw to refuse it
@@ -28,7 +29,7 @@ public record CompareRequest(
     String tuned,
     Optional<String> initialAdapter,
     Predicate<String> selected,
-    boolean digest,
+    DigestKind digest,
     Optional<GeometryOptions> geometry,
     Map<String, String> renames,
     Consumer<Pairing> check,
@@ -63,7 +64,7 @@ public record CompareRequest(
     private final Resumption resumption;
     private Optional<String> initialAdapter = Optional.empty();
     private Predicate<String> selected = name -> true;
-    private boolean digest = true;
+    private DigestKind digest = DigestKind.TENSORS;
     private Optional<GeometryOptions> geometry = Optional.of(GeometryOptions.DEFAULT);
     private Map<String, String> renames = Map.of();
     private Consumer<Pairing> check = pairing -> {};
@@ -97,12 +98,12 @@ public record CompareRequest(
     }
 
     /**
-     * Sets whether to compute the SHA-256 of both checkpoints.
+     * Sets what identifies both checkpoints.
      *
-     * @param wanted whether to compute them; true by default
+     * @param wanted digests to compute; those of the tensors by default
      * @return this builder
      */
-    public Builder digest(boolean wanted) {
+    public Builder digest(DigestKind wanted) {
       this.digest = wanted;
       return this;
     }

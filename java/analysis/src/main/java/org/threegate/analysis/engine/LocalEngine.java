@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.consensus.Consensus;
 import org.threegate.analysis.consensus.TensorConsensus;
@@ -21,6 +20,7 @@ import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.Identity;
 import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
@@ -114,16 +114,16 @@ public final class LocalEngine implements Engine {
     return new CompareOutcome(
         measured,
         pairing.withoutPairs(),
-        contents(request.base(), base, measured.baseDigest()),
-        contents(request.tuned(), tuned, measured.tunedDigest()),
+        contents(request.base(), base, measured.baseIdentity()),
+        contents(request.tuned(), tuned, measured.tunedIdentity()),
         machine(),
         List.of());
   }
 
   private CompareOutcome.Contents contents(
-      String location, Checkpoint checkpoint, Optional<String> digest) {
+      String location, Checkpoint checkpoint, Identity identity) {
     return new CompareOutcome.Contents(
-        named(location), checkpoint.tensors().size(), checkpoint.parameters(), digest);
+        named(location), checkpoint.tensors().size(), checkpoint.parameters(), identity);
   }
 
   private CompareOutcome.Machines machine() {

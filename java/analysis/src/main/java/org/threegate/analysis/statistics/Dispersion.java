@@ -31,6 +31,29 @@ public final class Dispersion {
         freedom++;
       }
     }
+    return z(squares, freedom);
+  }
+
+  /**
+   * {@return what the other overload returns if all counts have the same expectation and variance}
+   *
+   * @param counts observed counts c_i
+   * @param expected expectation of each count
+   * @param variance variance of each count
+   */
+  public static double z(long[] counts, double expected, double variance) {
+    if (!(variance > 0)) {
+      return 0;
+    }
+    double squares = 0;
+    for (long count : counts) {
+      double difference = count - expected;
+      squares += difference * difference / variance;
+    }
+    return z(squares, counts.length - 1);
+  }
+
+  private static double z(double squares, int freedom) {
     return freedom > 0 ? (squares - freedom) / Math.sqrt(2.0 * freedom) : 0;
   }
 }

@@ -41,11 +41,7 @@ public record RatioProfile(
       }
     }
     double nullVariance = p * (1 - p) / length;
-    double[] expected = new double[rows];
-    double[] variances = new double[rows];
-    Arrays.fill(expected, p * length);
-    Arrays.fill(variances, p * (1 - p) * length);
-    double z = Dispersion.z(counts, expected, variances);
+    double z = Dispersion.z(counts, p * length, p * (1 - p) * length);
     return new RatioProfile(
         p,
         Math.sqrt(squares / rows),

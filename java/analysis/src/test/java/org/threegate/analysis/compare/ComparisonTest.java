@@ -34,6 +34,8 @@ import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.DigestKind;
+import org.threegate.checkpoint.Identity;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
@@ -91,7 +93,12 @@ class ComparisonTest {
     try (Journal<Comparison.Finished> journal =
         Journal.open(directory.resolve("journal"), Comparison.Finished.class, "test", false)) {
       Comparison.Outcome outcome =
-          new Comparison(context, control, left, right, new Comparison.Wanted(true, GEOMETRY))
+          new Comparison(
+                  context,
+                  control,
+                  left,
+                  right,
+                  new Comparison.Wanted(DigestKind.TENSORS, GEOMETRY))
               .run(pairing, journal, Progress.NONE);
       // A comparison must not cancel the control of its caller, because another comparison may
       // follow.
@@ -429,7 +436,8 @@ class ComparisonTest {
           Journal<Comparison.Finished> journal =
               Journal.open(journalPath, Comparison.Finished.class, "f", false)) {
         Comparison comparison =
-            new Comparison(context, control, left, right, new Comparison.Wanted(true, GEOMETRY));
+            new Comparison(
+                context, control, left, right, new Comparison.Wanted(DigestKind.TENSORS, GEOMETRY));
         assertThatThrownBy(
                 () ->
                     comparison.run(
@@ -451,15 +459,27 @@ class ComparisonTest {
         // Nine tensors were finished. Others that had begun may have been finished, too.
         assertThat(journal.finished()).hasSizeBetween(9, 11);
         Comparison.Outcome resumed =
-            new Comparison(context, control, left, right, new Comparison.Wanted(true, GEOMETRY))
+            new Comparison(
+                    context,
+                    control,
+                    left,
+                    right,
+                    new Comparison.Wanted(DigestKind.TENSORS, GEOMETRY))
                 .run(pairing, journal, Progress.NONE);
         try (Control fresh = Control.open(context);
             Journal<Comparison.Finished> empty =
                 Journal.open(directory.resolve("other"), Comparison.Finished.class, "f", false)) {
           Comparison.Outcome whole =
-              new Comparison(context, fresh, left, right, new Comparison.Wanted(true, GEOMETRY))
+              new Comparison(
+                      context,
+                      fresh,
+                      left,
+                      right,
+                      new Comparison.Wanted(DigestKind.TENSORS, GEOMETRY))
                   .run(pairing, empty, Progress.NONE);
-          assertThat(resumed.baseDigest()).isEqualTo(whole.baseDigest()).isPresent();
+          assertThat(resumed.baseIdentity())
+              .isEqualTo(whole.baseIdentity())
+              .isNotEqualTo(Identity.NONE);
           assertThat(resumed.tensors())
               .usingRecursiveComparison()
               .ignoringFields("seconds")
@@ -489,6 +509,6 @@ class ComparisonTest {
     tensor(backward, "a.weight", List.of(8L, 4L), i -> values[i]);
     Compared compared =
         compare(model("base", forward, ""), model("tuned", backward, ""), Optional.empty());
-    assertThat(compared.outcome().baseDigest()).isEqualTo(compared.outcome().tunedDigest());
+    assertThat(compared.outcome().baseIdentity()).isEqualTo(compared.outcome().tunedIdentity());
   }
 }

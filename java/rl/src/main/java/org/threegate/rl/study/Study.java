@@ -36,6 +36,7 @@ import org.threegate.analysis.study.MatrixMeasures;
 import org.threegate.analysis.study.StudyResult;
 import org.threegate.analysis.study.StudyRun;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.DigestKind;
 import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -283,7 +284,8 @@ public final class Study {
         control,
         before,
         after,
-        new Comparison.Wanted(false, Optional.of(nulls ? GeometryOptions.DEFAULT : WITHOUT_NULLS)));
+        new Comparison.Wanted(
+            DigestKind.NONE, Optional.of(nulls ? GeometryOptions.DEFAULT : WITHOUT_NULLS)));
   }
 
   private static List<MatrixMeasures> matrices(Comparison.Outcome outcome) {
