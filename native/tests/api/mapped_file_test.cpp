@@ -2,8 +2,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "support.h"
 
@@ -114,5 +117,129 @@ TEST_F(MappedFile, TruncationUnderAKernelIsAnErrorOnEveryThread) {
   EXPECT_EQ(TG_IO, tg_mapped_file_check(context.get(), file_));
   EXPECT_EQ(TG_OK, tg_mapped_file_close(file_));
 }
+
+// A comparison with all profiles. `shift` bytes lie before the first entry, and `gap` entries after each row.
+struct Compared {
+  tg_diff_result result{};
+  std::vector<int64_t> rows;
+  std::vector<int64_t> columns;
+  std::vector<int64_t> map;
+};
+
+struct Shape {
+  int64_t rows;
+  int64_t columns;
+  int64_t gap;
+  int64_t shift;
+  tg_dtype dtype;
+};
+
+Compared compare(int threads, const Shape& shape, const uint8_t* base, const uint8_t* tuned) {
+  const auto context = support::make_context(threads);
+  const auto operand = [&](const uint8_t* data) {
+    tg_operand side{};
+    side.size = sizeof(side);
+    side.values = {data + shape.shift, shape.rows, shape.columns, shape.columns + shape.gap, shape.dtype, 0};
+    return side;
+  };
+  const tg_operand left = operand(base);
+  const tg_operand right = operand(tuned);
+  Compared compared;
+  compared.result.size = sizeof(tg_diff_result);
+  compared.rows.resize(static_cast<size_t>(shape.rows));
+  compared.columns.resize(static_cast<size_t>(shape.columns));
+  compared.map.resize(4);
+  tg_diff_profiles profiles{};
+  profiles.size = sizeof(profiles);
+  profiles.row_changed = compared.rows.data();
+  profiles.column_changed = compared.columns.data();
+  profiles.map = compared.map.data();
+  profiles.map_rows = std::min<int64_t>(2, shape.rows);
+  profiles.map_columns = 2;
+  const tg_diff_options options{sizeof(tg_diff_options)};
+  tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
+  EXPECT_EQ(TG_OK, tg_diff_workspace(context.get(), &left, &right, 1, &options, &profiles, &size));
+  const auto host = support::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(tg_workspace), host.get(), size.host_bytes, nullptr, 0};
+  EXPECT_EQ(TG_OK, tg_diff(context.get(), &left, &right, 1, &options, nullptr, &workspace, &profiles, &compared.result))
+      << support::error_of(context.get());
+  return compared;
+}
+
+void expect_equal(const Compared& expected, const Compared& actual) {
+  EXPECT_EQ(0, std::memcmp(&expected.result, &actual.result, sizeof(tg_diff_result)));
+  EXPECT_EQ(expected.rows, actual.rows);
+  EXPECT_EQ(expected.columns, actual.columns);
+  EXPECT_EQ(expected.map, actual.map);
+}
+
+// A mapping gives the same bits as memory: whole rows, parts of long rows, rows with gaps, misaligned rows.
+TEST_F(MappedFile, AComparisonReadsFilesAndMemoryAlike) {
+  const std::vector<Shape> shapes = {
+      {700, 1536, 0, 1, TG_BF16}, {41, 9001, 0, 3, TG_BF16},     {60, 9001, 5, 0, TG_F32},      {1, 300000, 0, 7, TG_F32},
+      {5000, 3, 0, 2, TG_F16},    {300, 4096, 100, 8, TG_F64},   {77, 20000, 0, 1, TG_F8_E4M3}, {3, 5, 0, 0, TG_BF16},
+      {120, 12000, 1, 0, TG_F16}, {2000, 600, 0, 5, TG_F8_E5M2}, {33, 40000, 3, 2, TG_BF16},
+  };
+  for (const Shape& shape : shapes) {
+    const int64_t bytes = shape.shift + shape.rows * (shape.columns + shape.gap) * 8;
+    write(bytes);
+    ASSERT_EQ(TG_OK, tg_mapped_file_open(context_.get(), path_.c_str(), &file_, &data_, &bytes_));
+    const auto* mapped = static_cast<const uint8_t*>(data_);
+    const std::vector<uint8_t> base(mapped, mapped + bytes);
+    std::vector<uint8_t> tuned = base;
+    for (size_t i = 0; i < tuned.size(); i += 997) {
+      tuned[i] ^= 1U;
+    }
+    const Compared expected = compare(1, shape, base.data(), tuned.data());
+    EXPECT_GT(expected.result.total, 0);
+    for (const int threads : {1, 3}) {
+      expect_equal(expected, compare(threads, shape, mapped, tuned.data()));
+      expect_equal(compare(1, shape, tuned.data(), base.data()), compare(threads, shape, tuned.data(), mapped));
+    }
+    EXPECT_EQ(TG_OK, tg_mapped_file_close(file_));
+  }
+}
+
+using Digest = tg_status (*)(tg_context*, const tg_span*, int64_t, tg_control*, uint8_t*);
+
+class FileDigest : public MappedFile, public testing::WithParamInterface<Digest> {};
+
+TEST_P(FileDigest, ReadsFilesAndMemoryAlike) {
+  constexpr int64_t kBytes = (5 << 20) + 77;
+  write(kBytes);
+  ASSERT_EQ(TG_OK, tg_mapped_file_open(context_.get(), path_.c_str(), &file_, &data_, &bytes_));
+  const auto* mapped = static_cast<const uint8_t*>(data_);
+  const std::vector<uint8_t> copy(mapped, mapped + kBytes);
+  const std::vector<std::pair<int64_t, int64_t>> ranges = {{0, kBytes}, {1, 20000}, {77, 0},
+                                                           {3, 16384},  {5, 16383}, {4095, 3 << 20}};
+  std::vector<tg_span> files;
+  std::vector<tg_span> memory;
+  for (const auto& [offset, bytes] : ranges) {
+    files.push_back({mapped + offset, bytes});
+    memory.push_back({copy.data() + offset, bytes});
+  }
+  std::vector<uint8_t> expected(32 * ranges.size());
+  ASSERT_EQ(TG_OK, GetParam()(context_.get(), memory.data(), static_cast<int64_t>(memory.size()), nullptr, expected.data()));
+  for (const int threads : {1, 2, 5}) {
+    const auto context = support::make_context(threads);
+    std::vector<uint8_t> actual(32 * ranges.size());
+    ASSERT_EQ(TG_OK, GetParam()(context.get(), files.data(), static_cast<int64_t>(files.size()), nullptr, actual.data()));
+    EXPECT_EQ(expected, actual);
+  }
+  EXPECT_EQ(TG_OK, tg_mapped_file_close(file_));
+}
+
+TEST_P(FileDigest, ATruncatedFileIsAnError) {
+  write(4 << 20);
+  ASSERT_EQ(TG_OK, tg_mapped_file_open(context_.get(), path_.c_str(), &file_, &data_, &bytes_));
+  ASSERT_EQ(0, truncate(path_.c_str(), 300000));
+  const tg_span span{data_, 4 << 20};
+  uint8_t digest[32];
+  EXPECT_EQ(TG_IO, GetParam()(context_.get(), &span, 1, nullptr, digest));
+  EXPECT_EQ("a mapped file was truncated while it was read", support::error_of(context_.get()));
+  EXPECT_EQ(TG_OK, tg_mapped_file_close(file_));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, FileDigest, testing::Values(tg_sha256, tg_blake3));
 
 }  // namespace
