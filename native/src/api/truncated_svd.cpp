@@ -7,6 +7,7 @@
 #include "api/context.h"
 #include "api/operand.h"
 #include "common/control.h"
+#include "cpu/support/crew.h"
 
 namespace threegate {
 namespace {
@@ -87,11 +88,11 @@ void require_batch(const Batch& batch) {
   }
 }
 
-int threads_for(const ThreadPool& pool, const Batch& batch) {
-  return static_cast<int>(std::min<int64_t>(pool.threads(), batch.count));
-}
+// The number of matrices that are solved at the same time. Fewer matrices than threads are solved one after the other, each by
+// all threads.
+int matrices_at_once(const ThreadPool& pool, const Batch& batch) { return batch.count < pool.threads() ? 1 : pool.threads(); }
 
-// Workspace of one thread. Each thread takes one matrix after the other.
+// Workspace of one matrix at a time.
 int64_t bytes_each(const Batch& batch) {
   int64_t bytes = 64;
   for (int64_t i = 0; i < batch.count; ++i) {
@@ -114,7 +115,7 @@ void solve_on_device(const CudaDevice& device, const Batch& batch, tg_control* c
 bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control* control, void* workspace) {
   const int64_t each = bytes_each(batch);
   std::atomic<int64_t> next{0};
-  pool.run(threads_for(pool, batch), [&](int thread) {
+  const auto take = [&](int thread) {
     void* own = static_cast<uint8_t*>(workspace) + thread * each;
     for (int64_t i = next++; i < batch.count && !is_cancelled(control); i = next++) {
       if (batch.results[i].status == TG_OK) {
@@ -124,7 +125,13 @@ bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control
                          batch.starts == nullptr ? nullptr : batch.starts + i, control, own, batch.results[i]);
       add_done(control, 1);
     }
-  });
+  };
+  if (matrices_at_once(pool, batch) == 1) {
+    const Crew crew(pool);
+    take(0);
+  } else {
+    pool.run(matrices_at_once(pool, batch), take);
+  }
   return !is_cancelled(control);
 }
 
@@ -147,7 +154,7 @@ void require_success(const Batch& batch) {
 void query(const tg_context* context, const Batch& batch, tg_workspace_size* workspace_size) {
   require_batch(batch);
   require_struct(workspace_size, "workspace_size");
-  workspace_size->host_bytes = std::max(threads_for(context->pool, batch), 1) * bytes_each(batch);
+  workspace_size->host_bytes = matrices_at_once(context->pool, batch) * bytes_each(batch);
   const CudaSvdBatch devices = for_device(batch);
   workspace_size->device_bytes =
       context->cuda != nullptr ? context->cuda->functions().svd_bytes(context->cuda->session(), &devices) : 0;
@@ -158,7 +165,7 @@ void solve(tg_context* context, const Batch& batch, tg_control* control, const t
   if (control != nullptr) {
     require_struct(control, "control");
   }
-  require_workspace(workspace, std::max(threads_for(context->pool, batch), 1) * bytes_each(batch));
+  require_workspace(workspace, matrices_at_once(context->pool, batch) * bytes_each(batch));
   begin_work(control, batch.count);
   for (int64_t i = 0; i < batch.count; ++i) {
     batch.results[i].status = TG_NOT_CONVERGED;

@@ -462,6 +462,45 @@ TEST(TruncatedSvd, ABatchGivesWhatEachGivesAloneForAnyNumberOfThreads) {
   }
 }
 
+// Matrices whose products are divided among threads, by all methods.
+TEST(TruncatedSvd, OneMatrixGivesTheSameBitsForAnyNumberOfThreads) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device does not use the threads of the CPU";
+  }
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<float> normal;
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{610, 1501}, {3003, 320}, {1030, 1040}}) {
+    std::vector<float> entries;
+    std::vector<uint16_t> codes;
+    for (int64_t i = 0; i < rows * columns; ++i) {
+      entries.push_back(normal(random) * (1 + 10 / static_cast<float>(1 + i % columns)));
+      uint32_t bits = 0;
+      std::memcpy(&bits, &entries.back(), sizeof(bits));
+      codes.push_back(static_cast<uint16_t>(bits >> 16));
+    }
+    for (const bool narrow : {true, false}) {
+      const tg_operand matrix =
+          narrow ? operand(codes.data(), rows, columns, TG_BF16) : operand(entries.data(), rows, columns, TG_F32);
+      for (const Request& request : {Request{70, 1e-4}, Request{70, 1e-6}, Request{70, 1e-10, true, true}}) {
+        Request more = request;
+        const Solution expected = solve({matrix}, request)[0];
+        ASSERT_EQ(TG_OK, expected.status) << expected.error;
+        for (const int threads : {2, 5}) {
+          more.threads = threads;
+          const Solution actual = solve({matrix}, more)[0];
+          ASSERT_EQ(TG_OK, actual.status) << actual.error;
+          EXPECT_EQ(expected.result.method, actual.result.method);
+          EXPECT_EQ(expected.values, actual.values) << rows << " x " << columns << " with " << threads << " threads";
+          EXPECT_EQ(expected.left, actual.left);
+          EXPECT_EQ(expected.right, actual.right);
+          EXPECT_EQ(expected.spectrum, actual.spectrum);
+          EXPECT_EQ(expected.result.residual, actual.result.residual);
+        }
+      }
+    }
+  }
+}
+
 TEST(TruncatedSvd, OfADifference) {
   for (const tg_dtype dtype : {TG_F64, TG_F32}) {
     const Problem base = random_problem("", 90, 130, 70);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "divided_blas.h"
 #include "library_directory.h"
 
 namespace threegate {
@@ -128,7 +129,12 @@ Blas load() {
 
 const Blas& blas() {
   static const Blas loaded = load();
-  return loaded;
+  static const Blas divided = [] {
+    Blas table = loaded;
+    divide_blas(loaded, table);
+    return table;
+  }();
+  return divided;
 }
 
 }  // namespace threegate

@@ -1,5 +1,6 @@
 // A private instance of OpenBLAS. It is loaded when it is first needed, and uses one thread per call, because kernels run only on
-// the workers of a context. Another OpenBLAS in the process keeps its number of threads.
+// the workers of a context. Large products are divided into blocks, see crew.h. Another OpenBLAS in the process keeps its number
+// of threads.
 #ifndef THREEGATE_CPU_SUPPORT_BLAS_H
 #define THREEGATE_CPU_SUPPORT_BLAS_H
 

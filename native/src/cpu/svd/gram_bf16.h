@@ -24,6 +24,11 @@ void pack(const View& view, int64_t begin, int64_t count, uint16_t* packed);
 // Adds the products of the packed rows to the lower triangle of `gram`, which is rows x rows, row-major.
 void add_products_avx512(const uint16_t* packed, int64_t rows, float* gram);
 
+constexpr int64_t kGroupRows = 60;  // rows that stay in the second-level cache while all others pass
+
+// Does so for the rows of one group.
+void add_group_products_avx512(const uint16_t* packed, int64_t rows, int64_t group, float* gram);
+
 }  // namespace threegate::svd
 
 #endif  // THREEGATE_CPU_SVD_GRAM_BF16_H

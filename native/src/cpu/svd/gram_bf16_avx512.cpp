@@ -7,8 +7,7 @@
 namespace threegate::svd {
 namespace {
 
-constexpr int64_t kBlock = 4;       // rows of a block, so that 4 x 4 sums stay in registers
-constexpr int64_t kGroupRows = 60;  // rows that stay in the second-level cache while all others pass
+constexpr int64_t kBlock = 4;  // rows of a block, so that 4 x 4 sums stay in registers
 
 [[gnu::always_inline]] inline __m512bh load_codes(const uint16_t* codes) {
   return reinterpret_cast<__m512bh>(_mm512_loadu_si512(codes));
@@ -47,13 +46,12 @@ void add_block(const uint16_t* packed, int64_t rows, int64_t i, int64_t j, float
 
 }  // namespace
 
-void add_products_avx512(const uint16_t* packed, int64_t rows, float* gram) {
-  for (int64_t group = 0; group < rows; group += kGroupRows) {
-    const int64_t end = std::min(group + kGroupRows, rows);
-    for (int64_t j = 0; j < end; j += kBlock) {
-      for (int64_t i = std::max(group, j); i < end; i += kBlock) {
-        add_block(packed, rows, i, j, gram);
-      }
+void add_group_products_avx512(const uint16_t* packed, int64_t rows, int64_t group, float* gram) {
+  const int64_t begin = group * kGroupRows;
+  const int64_t end = std::min(begin + kGroupRows, rows);
+  for (int64_t j = 0; j < end; j += kBlock) {
+    for (int64_t i = std::max(begin, j); i < end; i += kBlock) {
+      add_block(packed, rows, i, j, gram);
     }
   }
 }

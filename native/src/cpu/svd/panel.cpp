@@ -5,6 +5,7 @@
 
 #include "common/control.h"
 #include "common/error.h"
+#include "cpu/support/crew.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::svd {
@@ -62,7 +63,7 @@ void read(const View& view, int64_t begin, int64_t count, T* panel) {
   const int64_t first_column = view.tall ? 0 : begin;
   const int64_t columns = view.tall ? view.short_side : count;
   const bool in_double = sizeof(T) == sizeof(float) && needs_double(view);
-  for (int64_t i = 0; i < rows; ++i) {
+  const auto read_row = [&](int64_t i) {
     T* out = panel + i * columns;
     for (int64_t j = 0; j < columns; j += kRun) {
       const int64_t run = std::min(kRun, columns - j);
@@ -80,7 +81,15 @@ void read(const View& view, int64_t begin, int64_t count, T* panel) {
         }
       }
     }
-  }
+  };
+  // A part is about as long as waking a thread takes.
+  constexpr int64_t kPartEntries = 1 << 16;
+  const int64_t together = std::max<int64_t>(1, kPartEntries / std::max<int64_t>(1, columns));
+  in_parts((rows + together - 1) / together, [&](int64_t part) {
+    for (int64_t i = part * together; i < std::min(rows, (part + 1) * together); ++i) {
+      read_row(i);
+    }
+  });
 }
 
 // Magnitude codes are ordered as the magnitudes are.
