@@ -87,9 +87,26 @@ public final class Workers implements AutoCloseable {
    * @return the pool, which the caller closes
    */
   public static Workers like(Context context, String name) {
+    return like(context, context.threads(), name);
+  }
+
+  /**
+   * Opens a pool on the device of a context that shares the context's number of threads: kernels of
+   * each of the pool's threads use an equal part of them.
+   *
+   * @param context context whose device and number of threads to use
+   * @param count number of threads of the pool, 1 to the threads of the context
+   * @param name name of each thread
+   * @return the pool, which the caller closes
+   */
+  public static Workers like(Context context, int count, String name) {
+    int threads = context.threads();
+    if (count < 1 || count > threads) {
+      throw new IllegalArgumentException(count + " threads; allowed are 1 to " + threads);
+    }
     List<Context> contexts = new ArrayList<>();
-    for (int i = 0; i < context.threads(); i++) {
-      contexts.add(context.another(1));
+    for (int i = 0; i < count; i++) {
+      contexts.add(context.another((threads - i + count - 1) / count));
     }
     return new Workers(name, contexts);
   }
@@ -186,6 +203,11 @@ public final class Workers implements AutoCloseable {
     if (failure instanceof Error error) {
       throw error;
     }
+  }
+
+  /** {@return the number of threads} */
+  public int count() {
+    return count;
   }
 
   /** Cancels what runs and what is queued. */

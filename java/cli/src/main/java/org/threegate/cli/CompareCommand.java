@@ -106,6 +106,8 @@ final class CompareCommand implements Callable<Integer> {
               + " As many more, at most 4, compute digests.")
   private int threads;
 
+  @Mixin private MemoryMixin memory = new MemoryMixin();
+
   @Mixin private DeviceMixin device;
 
   @Option(names = "--json", description = "Print report.json instead of the summary.")
@@ -171,7 +173,7 @@ final class CompareCommand implements Callable<Integer> {
         (context, control) -> {
           CompareOutcome outcome;
           List<String> command;
-          try (Engine engine = spark.engine(context);
+          try (Engine engine = spark.engine(context, memory.budget());
               ProgressBar progress = new ProgressBar(control, noSpectrum)) {
             command = command(engine);
             outcome = engine.compare(request(), progress, control);
@@ -304,6 +306,7 @@ final class CompareCommand implements Callable<Integer> {
       command.add("--strict");
     }
     command.addAll(digest.command());
+    command.addAll(memory.command());
     command.addAll(noSpectrum ? List.of("--no-spectrum") : geometry.command());
     command.addAll(noSpectrum ? List.of() : effect.command());
     command.addAll(

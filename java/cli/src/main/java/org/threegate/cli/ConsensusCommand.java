@@ -105,6 +105,8 @@ final class ConsensusCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print consensus.json instead of the summary.")
   private boolean json;
 
+  @Mixin private MemoryMixin memory = new MemoryMixin();
+
   @Mixin private SparkMixin spark;
 
   @Override
@@ -127,7 +129,7 @@ final class ConsensusCommand implements Callable<Integer> {
         "nothing was written",
         (context, control) -> {
           ConsensusReport report;
-          try (Engine engine = spark.engine(context);
+          try (Engine engine = spark.engine(context, memory.budget());
               ProgressBar progress = new ProgressBar(control, !trajectory)) {
             ConsensusOutcome outcome = engine.consensus(request(), progress, control);
             failures.addAll(outcome.failures());
@@ -227,6 +229,7 @@ final class ConsensusCommand implements Callable<Integer> {
     }
     command.addAll(effect.command());
     command.addAll(run.command());
+    command.addAll(memory.command());
     command.addAll(spark.command());
     return List.copyOf(command);
   }

@@ -12,6 +12,7 @@ import org.threegate.analysis.engine.Failure;
 import org.threegate.analysis.engine.LocalEngine;
 import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.MemoryBudget;
 import org.threegate.run.PrintableText;
 import picocli.CommandLine.Option;
 
@@ -54,7 +55,17 @@ final class SparkMixin {
    * @param context context for kernels on this machine; the caller closes it
    */
   Engine engine(Context context) {
-    return isPresent() ? cluster() : new LocalEngine(context);
+    return engine(context, MemoryBudget.ofMachine());
+  }
+
+  /**
+   * Opens the engine that measures, as the other overload does.
+   *
+   * @param context context for kernels on this machine; the caller closes it
+   * @param memory memory for geometries on this machine
+   */
+  Engine engine(Context context, MemoryBudget memory) {
+    return isPresent() ? cluster() : new LocalEngine(context, memory);
   }
 
   private Engine cluster() {

@@ -490,6 +490,19 @@ class CommandLineTest {
   }
 
   @Test
+  void memoryIsBounded() throws IOException {
+    Path tuned = write("tuned.safetensors", model(1));
+    refused(
+        compare(good, tuned, "--memory", "1k"),
+        NAME + " needs about 1 MB of memory, and 0 MB are allowed");
+    refused(compare(good, tuned, "--memory", "8x"), "'8x' is not a size such as 8g or 512m");
+    refused(compare(good, tuned, "--memory", "9999999999t"), "is more than 2^63 bytes");
+    assertThat(compare(good, tuned, "--memory", "64m", "--threads", 3).code()).isZero();
+    JsonNode report = new ObjectMapper().readTree(out.resolve("report.json").toFile());
+    assertThat(report.path("command").toString()).contains("\"--memory\",\"64m\"");
+  }
+
+  @Test
   void digestsOfFilesAreThoseOfHubs() throws IOException, NoSuchAlgorithmException {
     String expected = sha256(Files.readAllBytes(good));
     CommandRun compared = compare(good, good, "--digest", "sha256");

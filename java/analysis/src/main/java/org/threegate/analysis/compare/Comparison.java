@@ -31,6 +31,7 @@ import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 import org.threegate.run.CancelledException;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.MemoryBudget;
 import org.threegate.run.Progress;
 import org.threegate.run.Workers;
 
@@ -66,6 +67,7 @@ public final class Comparison {
   private final Checkpoint tuned;
   private final DigestKind digest;
   private final Optional<GeometryOptions> geometry;
+  private final MemoryBudget memory;
 
   /**
    * A finished tensor.
@@ -102,8 +104,19 @@ public final class Comparison {
    *
    * @param digest which digests to compute
    * @param geometry geometry to measure for each matrix; empty: none
+   * @param memory bounds how many geometries are measured at the same time
    */
-  public record Wanted(DigestKind digest, Optional<GeometryOptions> geometry) {}
+  public record Wanted(DigestKind digest, Optional<GeometryOptions> geometry, MemoryBudget memory) {
+    /**
+     * Asks for a comparison within half of the machine's memory.
+     *
+     * @param digest which digests to compute
+     * @param geometry geometry to measure for each matrix; empty: none
+     */
+    public Wanted(DigestKind digest, Optional<GeometryOptions> geometry) {
+      this(digest, geometry, MemoryBudget.ofMachine());
+    }
+  }
 
   /**
    * Creates a comparison.
@@ -123,6 +136,7 @@ public final class Comparison {
     this.tuned = tuned;
     this.digest = wanted.digest();
     this.geometry = wanted.geometry();
+    this.memory = wanted.memory();
   }
 
   /** A tensor with a finished diff and pending digests and geometry. */
@@ -241,7 +255,7 @@ public final class Comparison {
     Deque<Started> started = new ArrayDeque<>();
     try (TensorDigests digester =
             new TensorDigests(digestThreads, digest, control, this::key, digests.keySet());
-        GeometryWork work = new GeometryWork(context, geometry);
+        GeometryWork work = new GeometryWork(context, geometry, left, memory);
         Scratch scratch = new Scratch(context);
         ReadAhead ahead = new ReadAhead(left);
         Workers files = Workers.onCpu(Math.min(digestThreads, 2), "threegate-files")) {

@@ -1,5 +1,6 @@
 package org.threegate.analysis.compare;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
@@ -8,6 +9,7 @@ import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.kernel.Context;
+import org.threegate.run.MemoryBudget;
 import org.threegate.run.Workers;
 
 /** Measures geometries on background threads while the diff runs. */
@@ -20,10 +22,27 @@ final class GeometryWork implements AutoCloseable {
    *
    * @param context context that determines the number of threads
    * @param options geometry to measure; empty: none
+   * @param pairs the pairs to measure
+   * @param memory bounds the number of pairs at the same time
    */
-  GeometryWork(Context context, Optional<GeometryOptions> options) {
+  GeometryWork(
+      Context context,
+      Optional<GeometryOptions> options,
+      List<WeightPair> pairs,
+      MemoryBudget memory) {
     this.options = options;
-    this.workers = options.map(wanted -> Workers.like(context, "threegate-geometry"));
+    this.workers =
+        options.map(
+            wanted ->
+                Workers.like(
+                    context,
+                    memory.atOnce(context.threads(), PairMeasurement.items(pairs, wanted)),
+                    "threegate-geometry"));
+  }
+
+  /** Returns the number of pairs that are measured at the same time. */
+  int atOnce() {
+    return workers.map(Workers::count).orElse(0);
   }
 
   Future<Optional<TensorGeometry>> start(WeightPair pair) {

@@ -1,5 +1,8 @@
 package org.threegate.analysis.compare;
 
+import java.util.Collection;
+import java.util.Collections;
+import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.geometry.GeometryMeasurement;
 import org.threegate.analysis.geometry.GeometryOptions;
@@ -8,6 +11,7 @@ import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.run.MemoryBudget;
 
 /**
  * Measures the geometry of one pair of tensors, and estimates the work of measuring it.
@@ -25,6 +29,11 @@ import org.threegate.kernel.Control;
  * }</pre>
  */
 public final class PairMeasurement {
+  // Bytes for each entry of the square of the short side, of the triplets and of the matrix.
+  private static final double SQUARES = 72;
+  private static final double TRIPLETS = 64;
+  private static final double COPIES = 10;
+
   private PairMeasurement() {}
 
   /**
@@ -59,5 +68,41 @@ public final class PairMeasurement {
     }
     // Three decompositions; null models cost about as much again.
     return pair.bytes() + (long) (6 * shorter * shorter * (longer + 4 * shorter));
+  }
+
+  /**
+   * {@return the work and the memory of measuring the geometry of pairs}
+   *
+   * @param pairs pairs to measure; those without geometry are left out
+   * @param options geometry to measure
+   */
+  public static List<MemoryBudget.Item> items(
+      Collection<WeightPair> pairs, GeometryOptions options) {
+    return pairs.stream()
+        .filter(pair -> memory(pair, options) > 0)
+        .map(pair -> new MemoryBudget.Item(pair.name(), cost(pair, true), memory(pair, options)))
+        .toList();
+  }
+
+  /**
+   * Estimates the native memory for measuring the geometry of a pair, without the pair itself.
+   *
+   * @param pair pair to measure
+   * @param options geometry to measure
+   * @return number of bytes
+   */
+  public static long memory(WeightPair pair, GeometryOptions options) {
+    long shorter = Math.min(pair.rows(), pair.columns());
+    long longer = Math.max(pair.rows(), pair.columns());
+    if (pair.dimensions() < 2 || shorter == 0) {
+      return 0;
+    }
+    double rank = Math.min(shorter, Collections.max(options.ranksOf(shorter)));
+    // The Gram matrix and what its eigenproblem needs, triplets of three matrices and their
+    // workspace, and copies of the update.
+    return (long)
+        (SQUARES * shorter * shorter
+            + TRIPLETS * rank * (shorter + longer)
+            + COPIES * shorter * longer);
   }
 }

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Future;
 import java.util.function.Predicate;
+import org.threegate.analysis.compare.PairMeasurement;
 import org.threegate.analysis.diff.DiffMeasurement;
 import org.threegate.analysis.geometry.GeometryMeasurement;
 import org.threegate.analysis.geometry.GeometryOptions;
@@ -32,6 +33,7 @@ import org.threegate.kernel.Operand;
 import org.threegate.kernel.PrincipalAngles;
 import org.threegate.kernel.TruncatedSvd;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.MemoryBudget;
 import org.threegate.run.Progress;
 import org.threegate.run.Workers;
 
@@ -59,16 +61,29 @@ public final class Trajectory {
 
   private final double[] steps;
   private final GeometryOptions options;
+  private final MemoryBudget memory;
+
+  /**
+   * Creates a measurement within half of the machine's memory.
+   *
+   * @param steps training steps of the checkpoints, ascending and positive; the base is step 0
+   * @param options measures of geometry to compute
+   */
+  public Trajectory(double[] steps, GeometryOptions options) {
+    this(steps, options, MemoryBudget.ofMachine());
+  }
 
   /**
    * Creates a measurement.
    *
    * @param steps training steps of the checkpoints, ascending and positive; the base is step 0
    * @param options measures of geometry to compute
+   * @param memory bounds how many matrices are measured at the same time
    */
-  public Trajectory(double[] steps, GeometryOptions options) {
+  public Trajectory(double[] steps, GeometryOptions options, MemoryBudget memory) {
     this.steps = steps.clone();
     this.options = options;
+    this.memory = memory;
     for (int i = 0; i < steps.length; i++) {
       if (steps[i] <= (i == 0 ? 0 : steps[i - 1])) {
         throw new IllegalArgumentException("steps must be positive and ascending");
@@ -123,7 +138,9 @@ public final class Trajectory {
     List<TensorTrajectory> tensors = new ArrayList<>();
     Deque<List<WeightPair>> left = new ArrayDeque<>(byName.values());
     Deque<Future<TensorTrajectory>> started = new ArrayDeque<>();
-    try (Workers workers = Workers.like(context, "threegate-trajectory")) {
+    List<WeightPair> each = byName.values().stream().map(pairs -> pairs.get(0)).toList();
+    int atOnce = memory.atOnce(context.threads(), PairMeasurement.items(each, options));
+    try (Workers workers = Workers.like(context, atOnce, "threegate-trajectory")) {
       for (List<WeightPair> next : byName.values()) {
         while (!left.isEmpty() && started.size() < 2 * context.threads()) {
           List<WeightPair> pairs = left.remove();

@@ -25,6 +25,7 @@ import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.run.MemoryBudget;
 import org.threegate.run.Progress;
 
 /**
@@ -44,14 +45,26 @@ import org.threegate.run.Progress;
  */
 public final class LocalEngine implements Engine {
   private final Context context;
+  private final MemoryBudget memory;
+
+  /**
+   * Creates an engine that uses at most about half of the machine's memory for geometries.
+   *
+   * @param context context that runs the kernels; the caller closes it
+   */
+  public LocalEngine(Context context) {
+    this(context, MemoryBudget.ofMachine());
+  }
 
   /**
    * Creates an engine.
    *
    * @param context context that runs the kernels; the caller closes it
+   * @param memory bounds how many geometries are measured at the same time
    */
-  public LocalEngine(Context context) {
+  public LocalEngine(Context context, MemoryBudget memory) {
     this.context = context;
+    this.memory = memory;
   }
 
   @Override
@@ -97,7 +110,7 @@ public final class LocalEngine implements Engine {
             control,
             base,
             tuned,
-            new Comparison.Wanted(request.digest(), request.geometry()));
+            new Comparison.Wanted(request.digest(), request.geometry(), memory));
     Resumption resumption = request.resumption();
     String fingerprint =
         Fingerprint.of(
@@ -148,7 +161,7 @@ public final class LocalEngine implements Engine {
       List<TensorConsensus> tensors = Consensus.of(context, shared, progress, control);
       List<TensorTrajectory> trajectories =
           request.isTrajectory()
-              ? new Trajectory(request.stepNumbers(), request.geometry())
+              ? new Trajectory(request.stepNumbers(), request.geometry(), memory)
                   .of(context, shared, progress, control)
               : List.of();
       base.check();

@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +30,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.pairing.Pairing;
@@ -45,6 +47,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.run.CancelledException;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.MemoryBudget;
 import org.threegate.run.Progress;
 import org.threegate.run.Remedy;
 import org.threegate.testing.NativeLeaks;
@@ -108,6 +111,44 @@ class ComparisonTest {
           outcome.tensors().stream().collect(Collectors.toMap(TensorDiff::name, diff -> diff)),
           outcome);
     }
+  }
+
+  /** Fewer matrices at the same time than threads: products of one matrix are divided. */
+  @Test
+  void theGeometryDoesNotDependOnThreadsAndMemory() throws IOException {
+    Random random = new Random(5);
+    double[] weights = random.doubles(2L * 610 * 700, -1, 1).toArray();
+    List<Path> paths = new ArrayList<>();
+    for (String name : List.of("base", "tuned")) {
+      double step = name.equals("base") ? 0 : 0.01;
+      SafetensorsWriter writer = new SafetensorsWriter();
+      tensor(writer, "a.weight", List.of(610L, 700L), i -> weights[i] + step * weights[i + 7]);
+      tensor(writer, "b.weight", List.of(700L, 610L), i -> weights[i + 9] + step * weights[i]);
+      paths.add(model(name, writer, ""));
+    }
+    String expected = geometry(paths, 1, MemoryBudget.ofMachine());
+    assertThat(geometry(paths, 2, MemoryBudget.ofMachine())).isEqualTo(expected);
+    assertThat(geometry(paths, 3, new MemoryBudget(1, false))).isEqualTo(expected);
+  }
+
+  private String geometry(List<Path> paths, int threads, MemoryBudget memory) throws IOException {
+    StringBuilder all = new StringBuilder();
+    try (Context context = Context.open(Context.Device.CPU, threads);
+        Control control = Control.open(context);
+        Checkpoint left = Checkpoint.open(context, paths.get(0));
+        Checkpoint right = Checkpoint.open(context, paths.get(1));
+        Journal<Comparison.Finished> journal =
+            Journal.open(directory.resolve("journal"), Comparison.Finished.class, "test", false)) {
+      Comparison.Wanted wanted = new Comparison.Wanted(DigestKind.NONE, GEOMETRY, memory);
+      Comparison.Outcome outcome =
+          new Comparison(context, control, left, right, wanted)
+              .run(Pairing.of(left, right, name -> true), journal, Progress.NONE);
+      for (TensorGeometry own : outcome.geometry().values()) {
+        assertThat(own.spectra()).isNotEmpty();
+        all.append(Journal.encode(own.spectra())).append(Journal.encode(own.masks()));
+      }
+    }
+    return all.toString();
   }
 
   private static byte[] floats(int count, IntToDoubleFunction value) {
