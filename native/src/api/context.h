@@ -10,6 +10,7 @@
 #include "api/backend.h"
 #include "common/control.h"
 #include "common/error.h"
+#include "cpu/support/crew.h"
 #include "cpu/support/simd_level.h"
 #include "cpu/support/thread_pool.h"
 #include "threegate/threegate.h"
@@ -93,6 +94,7 @@ tg_status guarded_call(tg_context* context, Body body) noexcept {
   try {
     const ContextLease lease(*context);
     const ControlOfCall control(context->control);
+    const Crew crew(context->pool);
     body();
   } catch (...) {
     status = describe_current_exception(message);

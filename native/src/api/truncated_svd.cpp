@@ -7,7 +7,6 @@
 #include "api/context.h"
 #include "api/operand.h"
 #include "common/control.h"
-#include "cpu/support/crew.h"
 
 namespace threegate {
 namespace {
@@ -127,7 +126,6 @@ bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control
     }
   };
   if (matrices_at_once(pool, batch) == 1) {
-    const Crew crew(pool);
     take(0);
   } else {
     pool.run(matrices_at_once(pool, batch), take);

@@ -8,32 +8,19 @@ namespace {
 
 thread_local ThreadPool* crew = nullptr;
 
-// Hides the crew from a part that runs on the calling thread.
-class Alone {
- public:
-  Alone() : previous_(crew) { crew = nullptr; }
-  ~Alone() { crew = previous_; }
-  Alone(const Alone&) = delete;
-  Alone& operator=(const Alone&) = delete;
-
- private:
-  ThreadPool* previous_;
-};
-
 }  // namespace
 
 Crew::Crew(ThreadPool& pool) noexcept : previous_(crew) { crew = &pool; }
 Crew::~Crew() { crew = previous_; }
 
 void in_parts(int64_t count, const std::function<void(int64_t)>& part) {
-  ThreadPool* const pool = crew;
+  ThreadPool* const pool = ThreadPool::is_at_work() ? nullptr : crew;
   if (pool == nullptr || count <= 1) {
     for (int64_t i = 0; i < count; ++i) {
       part(i);
     }
     return;
   }
-  const Alone alone;
   std::atomic<int64_t> next{0};
   pool->run(static_cast<int>(std::min<int64_t>(count, pool->threads())), [&](int) {
     for (int64_t i = next++; i < count; i = next++) {

@@ -1,5 +1,5 @@
-// The threads that share the work of one matrix. Where a call has fewer matrices than threads, its products are divided among
-// them. How work is divided depends on its shape only, so that results do not depend on the number of threads.
+// The threads that share the work of one matrix. Products outside of the work of a pool are divided among its threads. How work
+// is divided depends on its shape only, so that results do not depend on the number of threads.
 #ifndef THREEGATE_CPU_SUPPORT_CREW_H
 #define THREEGATE_CPU_SUPPORT_CREW_H
 
@@ -10,7 +10,7 @@
 
 namespace threegate {
 
-// While it exists, the threads of a pool help the thread that made it.
+// While it exists, the threads of a pool help the thread that made it, unless that runs work of the pool.
 class Crew {
  public:
   explicit Crew(ThreadPool& pool) noexcept;

@@ -8,6 +8,8 @@
 namespace threegate {
 namespace {
 
+thread_local bool at_work = false;
+
 constexpr size_t kStackBytes = size_t{8} << 20;  // OpenBLAS overflows the smaller stacks that a JVM gives its threads
 
 class ThreadAttributes {
@@ -105,6 +107,7 @@ void ThreadPool::serve(int thread) {
 }
 
 void ThreadPool::guarded(int thread) noexcept {
+  at_work = true;
   try {
     const ControlOfCall control(control_);
     (*work_)(thread);
@@ -114,7 +117,10 @@ void ThreadPool::guarded(int thread) noexcept {
       failure_ = std::current_exception();
     }
   }
+  at_work = false;
 }
+
+bool ThreadPool::is_at_work() noexcept { return at_work; }
 
 void ThreadPool::run(int threads, const std::function<void(int)>& work) {
   const int used = threads < threads_ ? threads : threads_;

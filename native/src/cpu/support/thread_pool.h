@@ -29,6 +29,9 @@ class ThreadPool {
   // The first exception of a thread is thrown again here.
   void run(int threads, const std::function<void(int)>& work);
 
+  // Returns whether the calling thread runs work of a pool.
+  static bool is_at_work() noexcept;
+
  private:
   struct Start {
     ThreadPool* pool;
