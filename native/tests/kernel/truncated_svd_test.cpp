@@ -462,6 +462,13 @@ TEST(TruncatedSvd, ABatchGivesWhatEachGivesAloneForAnyNumberOfThreads) {
   }
 }
 
+float from_bf16(uint16_t code) {
+  const uint32_t bits = static_cast<uint32_t>(code) << 16;
+  float value = 0;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
 // Matrices whose products are divided among threads, by all methods.
 TEST(TruncatedSvd, OneMatrixGivesTheSameBitsForAnyNumberOfThreads) {
   if (support::tests_device()) {
@@ -485,6 +492,22 @@ TEST(TruncatedSvd, OneMatrixGivesTheSameBitsForAnyNumberOfThreads) {
         Request more = request;
         const Solution expected = solve({matrix}, request)[0];
         ASSERT_EQ(TG_OK, expected.status) << expected.error;
+        if (request.spectrum) {
+          // The squares of all singular values sum to the square of the norm, and the leading ones are those of the triplets.
+          double squares = 0;
+          for (int64_t i = 0; i < std::min(rows, columns); ++i) {
+            squares += expected.spectrum[static_cast<size_t>(i)] * expected.spectrum[static_cast<size_t>(i)];
+          }
+          double norm = 0;
+          for (size_t i = 0; i < entries.size(); ++i) {
+            const double entry = narrow ? static_cast<double>(from_bf16(codes[i])) : static_cast<double>(entries[i]);
+            norm += entry * entry;
+          }
+          EXPECT_NEAR(norm, squares, 1e-11 * norm);
+          for (size_t i = 0; i < 70; ++i) {
+            EXPECT_NEAR(expected.values[i], expected.spectrum[i], 1e-10 * expected.values[0]);
+          }
+        }
         for (const int threads : {2, 5}) {
           more.threads = threads;
           const Solution actual = solve({matrix}, more)[0];

@@ -23,6 +23,7 @@ template <>
 struct BlasFunctions<float> {
   decltype(&cblas_sgemm) gemm;
   decltype(&cblas_ssyrk) syrk;
+  decltype(&cblas_ssyr2k) syr2k;
   decltype(&LAPACKE_ssytrd_work) sytrd;
   decltype(&LAPACKE_ssterf_work) sterf;
   decltype(&LAPACKE_sstebz_work) stebz;
@@ -38,6 +39,7 @@ template <>
 struct BlasFunctions<double> {
   decltype(&cblas_dgemm) gemm;
   decltype(&cblas_dsyrk) syrk;
+  decltype(&cblas_dsyr2k) syr2k;
   decltype(&LAPACKE_dsytrd_work) sytrd;
   decltype(&LAPACKE_dsterf_work) sterf;
   decltype(&LAPACKE_dstebz_work) stebz;

@@ -1,5 +1,7 @@
 #include "crew.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 
@@ -8,13 +10,15 @@ namespace {
 
 thread_local ThreadPool* crew = nullptr;
 
+ThreadPool* available() { return ThreadPool::is_at_work() ? nullptr : crew; }
+
 }  // namespace
 
 Crew::Crew(ThreadPool& pool) noexcept : previous_(crew) { crew = &pool; }
 Crew::~Crew() { crew = previous_; }
 
 void in_parts(int64_t count, const std::function<void(int64_t)>& part) {
-  ThreadPool* const pool = ThreadPool::is_at_work() ? nullptr : crew;
+  ThreadPool* const pool = available();
   if (pool == nullptr || count <= 1) {
     for (int64_t i = 0; i < count; ++i) {
       part(i);
@@ -27,6 +31,35 @@ void in_parts(int64_t count, const std::function<void(int64_t)>& part) {
       part(i);
     }
   });
+}
+
+void Meeting::wait() noexcept {
+  if (threads_ == 1) {
+    return;
+  }
+  constexpr int kSpins = 4000;
+  const int64_t meeting = meetings_.load(std::memory_order_acquire);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    meetings_.store(meeting + 1, std::memory_order_release);
+    return;
+  }
+  for (int spins = 0; meetings_.load(std::memory_order_acquire) == meeting; ++spins) {
+    if (spins >= kSpins) {
+      sched_yield();
+    }
+  }
+}
+
+void at_the_same_time(int most, const std::function<void(int, Meeting&)>& work) {
+  ThreadPool* const pool = available();
+  const int threads = pool == nullptr ? 1 : std::min(most, pool->threads());
+  Meeting meeting(threads);
+  if (threads == 1) {
+    work(0, meeting);
+  } else {
+    pool->run(threads, [&](int thread) { work(thread, meeting); });
+  }
 }
 
 int64_t part_length(int64_t size) {

@@ -3,6 +3,7 @@
 #ifndef THREEGATE_CPU_SUPPORT_CREW_H
 #define THREEGATE_CPU_SUPPORT_CREW_H
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 
@@ -25,6 +26,24 @@ class Crew {
 // Calls part(i) once for each i < count, in any order: on the threads of the crew, or else on the calling thread. A part that
 // calls this again runs its own parts itself.
 void in_parts(int64_t count, const std::function<void(int64_t)>& part);
+
+// Where the threads of at_the_same_time() wait for each other.
+class Meeting {
+ public:
+  explicit Meeting(int threads) : threads_(threads) {}
+  [[nodiscard]] int threads() const { return threads_; }
+  // Returns when all threads have called it. Waits without sleeping at first, because meetings are microseconds apart.
+  void wait() noexcept;
+
+ private:
+  int threads_;
+  std::atomic<int> arrived_{0};
+  std::atomic<int64_t> meetings_{0};
+};
+
+// Calls work(thread, meeting) on up to `most` threads of the crew at the same time, or once on the calling thread. The work must
+// not throw, and must give the same results for any number of threads.
+void at_the_same_time(int most, const std::function<void(int, Meeting&)>& work);
 
 // Divides `size` into parts of the same length, but for the last one: about eight of them, of 256 to 1024.
 int64_t part_length(int64_t size);

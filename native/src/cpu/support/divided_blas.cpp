@@ -57,6 +57,19 @@ void gemm(const CBLAS_ORDER order, const CBLAS_TRANSPOSE trans_a, const CBLAS_TR
   });
 }
 
+// Calls block(first, second) for the blocks of a triangle, where first >= second if it is the lower one.
+template <typename Block>
+void for_triangle(CBLAS_UPLO triangle, int64_t size, Block block) {
+  const int64_t parts = parts_of(size);
+  in_parts(parts * (parts + 1) / 2, [&](int64_t i) {
+    int64_t longer = 0;
+    for (; i > longer; ++longer) {
+      i -= longer + 1;
+    }
+    triangle == CblasLower ? block(longer, i) : block(i, longer);
+  });
+}
+
 // Diagonal blocks are products of a part with itself, and others are products of two parts.
 template <typename T>
 void syrk(const CBLAS_ORDER order, const CBLAS_UPLO triangle, const CBLAS_TRANSPOSE trans, const blasint n, const blasint k,
@@ -65,8 +78,7 @@ void syrk(const CBLAS_ORDER order, const CBLAS_UPLO triangle, const CBLAS_TRANSP
     whole<T>().syrk(order, triangle, trans, n, k, alpha, a, lda, beta, c, ldc);
     return;
   }
-  const int64_t parts = parts_of(n);
-  const auto block = [&](int64_t first, int64_t second) {
+  for_triangle(triangle, n, [&](int64_t first, int64_t second) {
     const Part rows = part_of(n, first);
     const Part columns = part_of(n, second);
     const T* left = entry(order, trans != CblasNoTrans, a, lda, rows.begin, 0);
@@ -78,13 +90,33 @@ void syrk(const CBLAS_ORDER order, const CBLAS_UPLO triangle, const CBLAS_TRANSP
     const T* right = entry(order, trans != CblasNoTrans, a, lda, columns.begin, 0);
     whole<T>().gemm(order, trans, trans == CblasNoTrans ? CblasTrans : CblasNoTrans, blas_size(rows.count),
                     blas_size(columns.count), k, alpha, left, lda, right, lda, beta, out, ldc);
-  };
-  in_parts(parts * (parts + 1) / 2, [&](int64_t i) {
-    int64_t longer = 0;
-    for (; i > longer; ++longer) {
-      i -= longer + 1;
+  });
+}
+
+// As syrk(), where other blocks are the sum of two products.
+template <typename T>
+void syr2k(const CBLAS_ORDER order, const CBLAS_UPLO triangle, const CBLAS_TRANSPOSE trans, const blasint n, const blasint k,
+           const T alpha, const T* a, const blasint lda, const T* b, const blasint ldb, const T beta, T* c, const blasint ldc) {
+  if (static_cast<double>(n) * n * k < kLeastProducts) {
+    whole<T>().syr2k(order, triangle, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    return;
+  }
+  for_triangle(triangle, n, [&](int64_t first, int64_t second) {
+    const Part rows = part_of(n, first);
+    const Part columns = part_of(n, second);
+    const bool transposed = trans != CblasNoTrans;
+    const T* left_a = entry(order, transposed, a, lda, rows.begin, 0);
+    const T* left_b = entry(order, transposed, b, ldb, rows.begin, 0);
+    T* out = const_cast<T*>(entry<T>(order, false, c, ldc, rows.begin, columns.begin));
+    if (first == second) {
+      whole<T>().syr2k(order, triangle, trans, blas_size(rows.count), k, alpha, left_a, lda, left_b, ldb, beta, out, ldc);
+      return;
     }
-    triangle == CblasLower ? block(longer, i) : block(i, longer);
+    const CBLAS_TRANSPOSE other = transposed ? CblasNoTrans : CblasTrans;
+    whole<T>().gemm(order, trans, other, blas_size(rows.count), blas_size(columns.count), k, alpha, left_a, lda,
+                    entry(order, transposed, b, ldb, columns.begin, 0), ldb, beta, out, ldc);
+    whole<T>().gemm(order, trans, other, blas_size(rows.count), blas_size(columns.count), k, alpha, left_b, ldb,
+                    entry(order, transposed, a, lda, columns.begin, 0), lda, T{1}, out, ldc);
   });
 }
 
@@ -136,10 +168,12 @@ void divide_blas(const Blas& whole, Blas& divided) {
   undivided = &whole;
   divided.single.gemm = gemm<float>;
   divided.single.syrk = syrk<float>;
+  divided.single.syr2k = syr2k<float>;
   divided.single.trsm = trsm<float>;
   divided.single.ormtr = ormtr<float>;
   divided.wide.gemm = gemm<double>;
   divided.wide.syrk = syrk<double>;
+  divided.wide.syr2k = syr2k<double>;
   divided.wide.ormtr = ormtr<double>;
 }
 

@@ -46,7 +46,7 @@ class GramMatrix {
     });
   }
 
-  bool tridiagonalise() { return symmetric_.tridiagonalise(matrix_, order_); }
+  bool tridiagonalise(SimdLevel level) { return symmetric_.tridiagonalise(level, matrix_, order_); }
 
   // Computes all singular values, descending. Returns false if LAPACK failed.
   bool all_values(double* sigma) {

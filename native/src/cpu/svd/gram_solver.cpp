@@ -99,7 +99,7 @@ bool solve(const View& view, SimdLevel level, const tg_svd_options& options, voi
     result.method = TG_SVD_BLOCK_LANCZOS;
     return true;
   }
-  if (!attempt.gram.tridiagonalise()) {
+  if (!attempt.gram.tridiagonalise(level)) {
     return false;
   }
   if (result.spectrum != nullptr) {

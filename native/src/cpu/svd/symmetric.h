@@ -9,9 +9,12 @@
 
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "cpu/support/simd_level.h"
+#include "reduction.h"
 
 namespace threegate::svd {
 
+static_assert(kReductionPanel + kReductionParts <= 64);
 constexpr int64_t kLapackBlock = 64;  // the block size of LAPACK, which determines the workspace of its blocked routines
 
 template <typename T>
@@ -31,11 +34,10 @@ class Symmetric {
 
   // Reduces a matrix to tridiagonal form. Takes the lower triangle of a row-major matrix, which is the upper one in column-major
   // order. The matrix is overwritten and must stay valid.
-  bool tridiagonalise(T* matrix, int64_t order) {
+  bool tridiagonalise(SimdLevel level, T* matrix, int64_t order) {
     matrix_ = matrix;
     order_ = order;
-    return blas().functions<T>().sytrd(LAPACK_COL_MAJOR, 'U', blas_size(order_), matrix_, blas_size(order_), diagonal_,
-                                       off_diagonal_, reflectors_, work_, blas_size(work_size_)) == 0;
+    return reduce_to_tridiagonal(level, order_, matrix_, diagonal_, off_diagonal_, reflectors_, work_);
   }
 
   // Computes all eigenvalues, ascending. Returns false if LAPACK failed.

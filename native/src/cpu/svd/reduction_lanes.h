@@ -1,0 +1,146 @@
+// The arithmetic of reduction.h, on vectors that the compiler maps to those of the instruction set. Everything has internal
+// linkage, for the reason in dtype.h.
+#ifndef THREEGATE_CPU_SVD_REDUCTION_LANES_H
+#define THREEGATE_CPU_SVD_REDUCTION_LANES_H
+
+#include <cstring>
+
+#include "reduction.h"
+
+namespace threegate::svd {
+namespace {
+
+constexpr int64_t kVectorBytes = 64;
+
+template <typename T>
+struct Lanes;
+template <>
+struct Lanes<float> {
+  typedef float Vector __attribute__((vector_size(kVectorBytes)));
+};
+template <>
+struct Lanes<double> {
+  typedef double Vector __attribute__((vector_size(kVectorBytes)));
+};
+
+template <typename T>
+constexpr int64_t kReductionLanes = kVectorBytes / static_cast<int64_t>(sizeof(T));
+
+constexpr int64_t kReductionRows = 4;  // rows that share each load of v and y
+
+template <typename T>
+[[gnu::always_inline]] inline typename Lanes<T>::Vector load_lanes(const T* from) {
+  typename Lanes<T>::Vector vector;
+  std::memcpy(&vector, from, sizeof(vector));
+  return vector;
+}
+
+template <typename T>
+[[gnu::always_inline]] inline void store_lanes(const typename Lanes<T>::Vector& vector, T* to) {
+  std::memcpy(to, &vector, sizeof(vector));
+}
+
+template <typename T>
+T sum_of(const typename Lanes<T>::Vector& vector) {
+  T sums[kReductionLanes<T>];
+  store_lanes<T>(vector, sums);
+  for (int64_t width = kReductionLanes<T> / 2; width > 0; width /= 2) {
+    for (int64_t lane = 0; lane < width; ++lane) {
+      sums[lane] += sums[lane + width];
+    }
+  }
+  return sums[0];
+}
+
+// The entries left of the diagonal block count twice, for both triangles.
+template <typename T, int64_t kRows>
+void multiply_rows(const T* matrix, int64_t stride, int64_t first, const T* v, T* y) {
+  using Vector = typename Lanes<T>::Vector;
+  const T* row[kReductionRows];
+  T factor[kReductionRows];
+  Vector sums[kReductionRows] = {};
+  for (int64_t i = 0; i < kRows; ++i) {
+    row[i] = matrix + (first + i) * stride;
+    factor[i] = v[first + i];
+  }
+  int64_t j = 0;
+  for (; j + kReductionLanes<T> <= first; j += kReductionLanes<T>) {
+    const Vector own = load_lanes(v + j);
+    Vector out = load_lanes(y + j);
+    for (int64_t i = 0; i < kRows; ++i) {
+      const Vector entries = load_lanes(row[i] + j);
+      sums[i] += entries * own;
+      out += entries * factor[i];
+    }
+    store_lanes<T>(out, y + j);
+  }
+  for (int64_t i = 0; i < kRows; ++i) {
+    T sum = sum_of<T>(sums[i]);
+    for (int64_t k = j; k < first + i; ++k) {
+      sum += row[i][k] * v[k];
+      y[k] += row[i][k] * factor[i];
+    }
+    y[first + i] += sum + row[i][first + i] * factor[i];
+  }
+}
+
+template <typename T>
+void multiply_block(const T* matrix, int64_t stride, int64_t begin, int64_t end, const T* v, T* y) {
+  int64_t i = begin;
+  for (; i + kReductionRows <= end; i += kReductionRows) {
+    multiply_rows<T, kReductionRows>(matrix, stride, i, v, y);
+  }
+  for (; i < end; ++i) {
+    multiply_rows<T, 1>(matrix, stride, i, v, y);
+  }
+}
+
+template <typename T>
+void subtract_rows(const T* left, int64_t left_stride, const T* left_factors, const T* right, int64_t right_stride,
+                   const T* right_factors, int64_t count, int64_t length, T* out) {
+  using Vector = typename Lanes<T>::Vector;
+  int64_t j = 0;
+  for (; j + kReductionLanes<T> <= length; j += kReductionLanes<T>) {
+    Vector sums = {};
+    for (int64_t i = 0; i < count; ++i) {
+      sums +=
+          load_lanes(left + i * left_stride + j) * left_factors[i] + load_lanes(right + i * right_stride + j) * right_factors[i];
+    }
+    store_lanes<T>(load_lanes(out + j) - sums, out + j);
+  }
+  for (; j < length; ++j) {
+    T sum = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      sum += left[i * left_stride + j] * left_factors[i] + right[i * right_stride + j] * right_factors[i];
+    }
+    out[j] -= sum;
+  }
+}
+
+template <typename T>
+void dots_of_rows(const T* rows, int64_t stride, int64_t count, int64_t length, const T* v, double* sums) {
+  using Vector = typename Lanes<T>::Vector;
+  for (int64_t i = 0; i < count; ++i) {
+    const T* row = rows + i * stride;
+    Vector lanes = {};
+    int64_t j = 0;
+    for (; j + kReductionLanes<T> <= length; j += kReductionLanes<T>) {
+      lanes += load_lanes(row + j) * load_lanes(v + j);
+    }
+    T sum = sum_of<T>(lanes);
+    for (; j < length; ++j) {
+      sum += row[j] * v[j];
+    }
+    sums[i] = static_cast<double>(sum);
+  }
+}
+
+ReductionKernelSet reduction_kernels() {
+  return {{multiply_block<float>, subtract_rows<float>, dots_of_rows<float>},
+          {multiply_block<double>, subtract_rows<double>, dots_of_rows<double>}};
+}
+
+}  // namespace
+}  // namespace threegate::svd
+
+#endif  // THREEGATE_CPU_SVD_REDUCTION_LANES_H
