@@ -1,3 +1,5 @@
+#include <sys/mman.h>
+
 #include <cstdlib>
 
 #include "api/context.h"
@@ -5,6 +7,17 @@
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
+
+// Asks for huge pages within a large block. They need fewer faults and fewer entries of the processor's table of pages. This is
+// only advice.
+void advise(void* block, size_t bytes) {
+  const auto begin = (reinterpret_cast<uintptr_t>(block) + kHugePage - 1) / kHugePage * kHugePage;
+  const auto end = (reinterpret_cast<uintptr_t>(block) + bytes) / kHugePage * kHugePage;
+  if (end > begin) {
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  }
+}
 
 // The header in front of each block keeps its size, so that the counts need no table.
 struct Header {
@@ -30,6 +43,7 @@ tg_status tg_memory_allocate(int64_t bytes, void** memory) {
   if (block == nullptr) {
     return TG_OUT_OF_MEMORY;
   }
+  advise(block, static_cast<size_t>(padded));
   reinterpret_cast<Header*>(block)->bytes = bytes;
   *memory = block + kAlignment;
   ++threegate::live_objects().objects;
