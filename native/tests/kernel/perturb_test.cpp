@@ -22,8 +22,8 @@ tg_perturb_options gaussian(double deviation, int64_t seed = 7, int64_t draw = 0
 }
 
 std::vector<float> perturb(const std::vector<float>& base, int64_t rows, const tg_perturb_options& options,
-                           const char* simd = nullptr) {
-  const auto context = support::make_context(1, simd);
+                           const char* simd = nullptr, int threads = 1) {
+  const auto context = support::make_context(threads, simd);
   const tg_operand matrix = operand(base, rows);
   std::vector<float> result(base.size() + 1, -7);
   EXPECT_EQ(TG_OK, tg_perturb(context.get(), &matrix, nullptr, &options, nullptr, result.data()))
@@ -88,6 +88,32 @@ TEST(Perturb, EveryInstructionSetGivesTheSameBits) {
   EXPECT_NE(expected, perturb(base, 37, gaussian(1e-3, 8)));
   EXPECT_NE(expected, perturb(base, 37, gaussian(1e-3, 7, 1)));
   EXPECT_EQ(base, perturb(base, 37, gaussian(0)));
+}
+
+TEST(Perturb, AnyNumberOfThreadsGivesTheSameBits) {
+  const int64_t rows = 390;
+  std::vector<float> base(static_cast<size_t>(rows * 1111));
+  std::vector<float> tuned(base.size());
+  std::mt19937_64 random(support::seed());
+  for (size_t i = 0; i < base.size(); ++i) {
+    base[i] = std::normal_distribution<float>(0, 0.02F)(random);
+    tuned[i] = base[i] + 1e-3F * static_cast<float>(i % 13);
+  }
+  const std::vector<float> expected = perturb(base, rows, gaussian(1e-3));
+  const tg_perturb_options permuted{sizeof(permuted), TG_PERTURB_PERMUTED, TG_F32, 7, 1, 0};
+  std::vector<float> shuffled;
+  for (const int threads : {1, 2, 5}) {
+    EXPECT_EQ(expected, perturb(base, rows, gaussian(1e-3), nullptr, threads));
+    const auto context = support::make_context(threads);
+    const tg_operand left = operand(base, rows);
+    const tg_operand right = operand(tuned, rows);
+    std::vector<float> result(base.size());
+    ASSERT_EQ(TG_OK, tg_perturb(context.get(), &left, &right, &permuted, nullptr, result.data()));
+    if (threads == 1) {
+      shuffled = result;
+    }
+    EXPECT_EQ(shuffled, result);
+  }
 }
 
 TEST(Perturb, RoundsToBf16) {

@@ -388,6 +388,25 @@ TEST(NormalUpdate, EntriesHaveTheirVariances) {
   }
 }
 
+TEST(NormalUpdate, AnyNumberOfThreadsGivesTheSameBits) {
+  const int64_t n = 150;
+  std::vector<double> values(n);
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = 2 - 0.01 * static_cast<double>(i);
+  }
+  const std::vector<double> variances{1, 2, 3, 0.5, 4, 5, 6, -1, 7, 8, 9, 1, 0.5, 1, -0.5, 0.25};
+  const tg_normal_options options{sizeof(options), n, 1000, 2, 5, 3, values.data(), variances.data()};
+  std::vector<std::vector<float>> cores;
+  for (const int threads : {1, 2, 5}) {
+    const auto context = support::make_context(threads);
+    std::vector<float> core(2 * n * n, -7);
+    ASSERT_EQ(TG_OK, tg_normal_update(context.get(), &options, core.data())) << support::error_of(context.get());
+    cores.push_back(core);
+  }
+  EXPECT_EQ(cores[0], cores[1]);
+  EXPECT_EQ(cores[0], cores[2]);
+}
+
 TEST(NormalUpdate, RefusesWhatItCannotDo) {
   const auto context = support::make_context();
   const std::vector<double> variances{1, 0, 0, 0};

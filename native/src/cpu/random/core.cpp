@@ -8,6 +8,7 @@
 #include "common/control.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "cpu/support/crew.h"
 #include "cpu/support/levels.h"
 #include "normals.h"
 #include "words.h"
@@ -251,24 +252,33 @@ void normal_update(SimdLevel level, const tg_normal_options& options, float* cor
   };
   Normals gamma(level, stream(Purpose::kCoreGamma), 0);
   Normals accept(level, stream(Purpose::kCoreGamma), int64_t{1} << 40);
-  Deviations deviations(options);
-  std::vector<float> numbers(static_cast<size_t>(blocks * kBlock));
-  for (int64_t i = 0; i < core_rows(n, options.long_side); ++i) {
-    require_not_cancelled();
-    const double* of_row = deviations.row(i);
-    const bool triangular = i >= n && below > n;
-    const int64_t skipped = triangular ? (i - n) / kBlock : 0;
-    normals(level, stream(Purpose::kCore), i * blocks + skipped, blocks - skipped, numbers.data() + skipped * kBlock);
-    float* row = core + i * n;
-    for (int64_t j = 0; j < n; ++j) {
-      row[j] = static_cast<float>(of_row[j] * static_cast<double>(numbers[static_cast<size_t>(j)]));
-    }
-    if (triangular) {
-      const int64_t diagonal = i - n;
-      std::fill_n(row, diagonal, 0.0F);
-      row[diagonal] = static_cast<float>(of_row[diagonal] * chi(gamma, accept, static_cast<double>(below - diagonal)));
-    }
+  // The numbers of the diagonal come from one stream in order.
+  const int64_t rows = core_rows(n, options.long_side);
+  std::vector<double> of_diagonal;
+  for (int64_t diagonal = 0; below > n && diagonal < rows - n; ++diagonal) {
+    of_diagonal.push_back(chi(gamma, accept, static_cast<double>(below - diagonal)));
   }
+  constexpr int64_t kRowsOfPart = 64;
+  in_parts((rows + kRowsOfPart - 1) / kRowsOfPart, [&](int64_t part) {
+    Deviations deviations(options);
+    std::vector<float> numbers(static_cast<size_t>(blocks * kBlock));
+    for (int64_t i = part * kRowsOfPart; i < std::min(rows, (part + 1) * kRowsOfPart); ++i) {
+      require_not_cancelled();
+      const double* of_row = deviations.row(i);
+      const bool triangular = i >= n && below > n;
+      const int64_t skipped = triangular ? (i - n) / kBlock : 0;
+      normals(level, stream(Purpose::kCore), i * blocks + skipped, blocks - skipped, numbers.data() + skipped * kBlock);
+      float* row = core + i * n;
+      for (int64_t j = 0; j < n; ++j) {
+        row[j] = static_cast<float>(of_row[j] * static_cast<double>(numbers[static_cast<size_t>(j)]));
+      }
+      if (triangular) {
+        const int64_t diagonal = i - n;
+        std::fill_n(row, diagonal, 0.0F);
+        row[diagonal] = static_cast<float>(of_row[diagonal] * of_diagonal[static_cast<size_t>(diagonal)]);
+      }
+    }
+  });
 }
 
 // The first `count` rows and the columns are permuted.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/control.h"
+#include "cpu/support/crew.h"
 #include "cpu/support/operand.h"
 #include "normals.h"
 #include "words.h"
@@ -15,6 +16,7 @@ namespace {
 
 // mean number of entries in a bucket, so that half a MiB stays in the second-level cache
 constexpr int64_t kBucket = int64_t{1} << 17;
+constexpr int64_t kPartEntries = int64_t{1} << 16;  // of a part that a thread takes
 
 void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count, double* out) {
   stage_double(operand, row, column, count, out, convert_f16_plain);
@@ -24,11 +26,11 @@ Stream stream_of(const tg_perturb_options& options, Purpose purpose) {
   return {static_cast<uint64_t>(options.seed), static_cast<uint32_t>(options.draw), purpose};
 }
 
-// Calls body(first index, count) for runs of entries within rows. Returns false if the call was cancelled.
+// Calls body(row, column, count) for runs of entries within rows from `begin` to `end`. Returns false if the call was cancelled.
 template <typename Body>
-bool for_runs(const tg_operand& operand, const tg_control* control, Body body) {
+bool for_runs(const tg_operand& operand, int64_t begin, int64_t end, const tg_control* control, Body body) {
   const int64_t columns = operand.values.columns;
-  for (int64_t row = 0; row < operand.values.rows; ++row) {
+  for (int64_t row = begin; row < end; ++row) {
     if (is_cancelled(control)) {
       return false;
     }
@@ -39,6 +41,16 @@ bool for_runs(const tg_operand& operand, const tg_control* control, Body body) {
   return true;
 }
 
+// Does so for parts of the rows on all threads of the call.
+template <typename Body>
+bool for_runs_in_parts(const tg_operand& operand, const tg_control* control, const Body& body) {
+  const int64_t rows = operand.values.rows;
+  const int64_t together = std::max<int64_t>(1, kPartEntries / std::max<int64_t>(1, operand.values.columns));
+  in_parts((rows + together - 1) / together,
+           [&](int64_t part) { for_runs(operand, part * together, std::min(rows, (part + 1) * together), control, body); });
+  return !is_cancelled(control);
+}
+
 }  // namespace
 
 Outcome perturb_gaussian(SimdLevel level, const tg_operand& base, const tg_perturb_options& options, const tg_control* control,
@@ -46,9 +58,9 @@ Outcome perturb_gaussian(SimdLevel level, const tg_operand& base, const tg_pertu
   const int64_t columns = base.values.columns;
   const int64_t row_blocks = (columns + kBlock - 1) / kBlock;
   const Stream stream = stream_of(options, Purpose::kGaussian);
-  double entries[kRun];
-  float noise[kRun];
-  const bool done = for_runs(base, control, [&](int64_t row, int64_t column, int64_t count) {
+  const auto add = [&](int64_t row, int64_t column, int64_t count) {
+    double entries[kRun];
+    float noise[kRun];
     normals(level, stream, row * row_blocks + column / kBlock, (count + kBlock - 1) / kBlock, noise);
     stage(base, row, column, count, entries);
     const int64_t at = row * columns + column;
@@ -65,7 +77,8 @@ Outcome perturb_gaussian(SimdLevel level, const tg_operand& base, const tg_pertu
         std::memcpy(out + 4 * i, &value, sizeof(value));
       }
     }
-  });
+  };
+  const bool done = for_runs_in_parts(base, control, add);
   return done ? Outcome::kDone : Outcome::kCancelled;
 }
 
@@ -88,7 +101,7 @@ Outcome perturb_permuted(const tg_operand& base, const tg_operand& tuned, const 
   Words words(choice, 0);
   double before[kRun];
   double after[kRun];
-  bool done = for_runs(base, control, [&](int64_t row, int64_t column, int64_t count) {
+  bool done = for_runs(base, 0, base.values.rows, control, [&](int64_t row, int64_t column, int64_t count) {
     stage(base, row, column, count, before);
     stage(tuned, row, column, count, after);
     for (int64_t i = 0; i < count; ++i) {
@@ -96,20 +109,23 @@ Outcome perturb_permuted(const tg_operand& base, const tg_operand& tuned, const 
     }
   });
   const Stream order = stream_of(options, Purpose::kShuffle);
-  for (int64_t i = 0; i < buckets && done; ++i) {
-    const int64_t begin = ends[static_cast<size_t>(i)];
-    // Buckets are much smaller than 2^32, so that their streams do not overlap.
-    Words shuffled(order, i << 32);
-    shuffle(shuffled, perturbed + begin, ends[static_cast<size_t>(i) + 1] - begin);
-    done = !is_cancelled(control);
-  }
-  done = done && for_runs(base, control, [&](int64_t row, int64_t column, int64_t count) {
-           stage(base, row, column, count, before);
-           float* out = perturbed + row * base.values.columns + column;
-           for (int64_t i = 0; i < count; ++i) {
-             out[i] = static_cast<float>(before[i] + static_cast<double>(out[i]));
-           }
-         });
+  in_parts(done ? buckets : 0, [&](int64_t i) {
+    if (!is_cancelled(control)) {
+      const int64_t begin = ends[static_cast<size_t>(i)];
+      // Buckets are much smaller than 2^32, so that their streams do not overlap.
+      Words shuffled(order, i << 32);
+      shuffle(shuffled, perturbed + begin, ends[static_cast<size_t>(i) + 1] - begin);
+    }
+  });
+  const auto add = [&](int64_t row, int64_t column, int64_t count) {
+    double unchanged[kRun];
+    stage(base, row, column, count, unchanged);
+    float* out = perturbed + row * base.values.columns + column;
+    for (int64_t i = 0; i < count; ++i) {
+      out[i] = static_cast<float>(unchanged[i] + static_cast<double>(out[i]));
+    }
+  };
+  done = done && for_runs_in_parts(base, control, add);
   return done ? Outcome::kDone : Outcome::kCancelled;
 }
 
