@@ -341,6 +341,22 @@ class ThreegateSparkTest {
     }
   }
 
+  @Test
+  void aClusterRefusesDigestsThatItDoesNotCompute() throws IOException {
+    Path stored = ADAPTERS.resolve("bases");
+    for (DigestKind kind : List.of(DigestKind.SHA256, DigestKind.BLAKE3)) {
+      CompareRequest request = request(stored.toString(), stored.toString()).digest(kind).build();
+      try (Context context = Context.open(Context.Device.CPU, 1);
+          Control control = Control.open(context)) {
+        assertThatThrownBy(() -> cluster().compare(request, Progress.NONE, control))
+            .isInstanceOf(InvalidInputException.class)
+            .hasMessage(
+                "a cluster computes SHA-256 of the tensors only; ask for the digest of the tensors,"
+                    + " or for none");
+      }
+    }
+  }
+
   static Stream<Path> quantized() throws IOException {
     try (Stream<Path> all = Files.list(Path.of("../checkpoint/src/test/resources/quantized"))) {
       return all.sorted().toList().stream();
