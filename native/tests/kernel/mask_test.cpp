@@ -172,6 +172,30 @@ TEST(MaskSelect, LargeReconstructionsAreSelectedExactly) {
       800, 1030, 3, [&](int64_t, int64_t) { return normal(random); }, [&](int64_t, int64_t) { return normal(random); });
 }
 
+TEST(MaskSelect, SumsOfSeveralChunksAreSelectedExactly) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device has no chunks";
+  }
+  // Ranks around a chunk and beyond it, and vectors whose norms differ widely: each score has its own error.
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  const auto scaled = [&](int64_t i) { return std::ldexp(normal(random), static_cast<int>(i % 7) * -9); };
+  for (const int64_t rank : {191, 192, 193, 400}) {
+    expect_exact(
+        517, 519, rank, [&](int64_t, int64_t i) { return scaled(i); }, [&](int64_t, int64_t j) { return scaled(j / 3); });
+  }
+}
+
+TEST(MaskSelect, ClustersOfLargeScoresMisleadNoSample) {
+  // All but some columns and rows are equal up to float32, so that a sample of any blocks says little about the last selected
+  // score.
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  expect_exact(
+      800, 1030, 3, [&](int64_t, int64_t i) { return i % 97 == 5 ? normal(random) : 1 + 1e-9 * normal(random); },
+      [&](int64_t, int64_t j) { return j / 64 == 7 ? normal(random) : 1 + 1e-9 * normal(random); });
+}
+
 TEST(MaskSelect, ASampleThatMisleadsIsNotBelieved) {
   // The sample reads every second column, where all scores are zero.
   std::mt19937_64 random(support::seed());

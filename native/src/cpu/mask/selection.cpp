@@ -37,7 +37,7 @@ class Selection {
       return finite_pass();
     }
     if (scores_.matrix == nullptr && options_.smallest == 0 &&
-        select_by_screening(pool_, level_, scores_, options_.count, control_, scratch_, mask_)) {
+        select_by_screening(pool_, level_, scores_, options_.count, control_, mask_)) {
       return Outcome::kDone;
     }
     if (cancelled()) {
