@@ -1081,6 +1081,41 @@ typedef struct tg_patch_entries {
 TG_API tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const tg_patch_entries* entries,
                                   int64_t* changed);
 
+/** The elements of a pair in two files. */
+typedef struct tg_patch_files {
+  /** sizeof(tg_patch_files). */
+  int64_t size;
+  /** The file with the elements before the step. */
+  tg_mapped_file* before;
+  /** The file with the elements after the step. It may be the same file. */
+  tg_mapped_file* after;
+  /** The position of the first element before the step, in bytes. */
+  int64_t before_offset;
+  /** The position of the first element after the step, in bytes. */
+  int64_t after_offset;
+  /** The number of elements, 0 to 2^32. */
+  int64_t count;
+  /** The position of the first element in `entries`. The positions of all elements are below 2^32. */
+  int64_t first;
+  /** The state of tg_xxh3_update to which the bytes before the step are added, or NULL. */
+  void* before_state;
+  /** The state of tg_xxh3_update to which the bytes after the step are added, or NULL. */
+  void* after_state;
+  /** The bytes of an element: 1, 2, 4 or 8. */
+  int32_t width;
+  /** TG_PATCH_OVERWRITE or TG_PATCH_XOR. */
+  int32_t form;
+} tg_patch_files;
+
+/**
+ * Does what tg_patch_extract does for elements in files, and adds their bytes to digests. It reads each byte once, with read
+ * calls into memory of the context that fits a cache. The entries and the digests are therefore those of the same bytes, even
+ * if another process writes to a file. It runs on the calling thread. `entries` is in host memory. Returns TG_IO if a file has
+ * become shorter or the device fails.
+ */
+TG_API tg_status tg_patch_extract_files(tg_context* context, const tg_patch_files* files, const tg_patch_entries* entries,
+                                        int64_t* changed);
+
 /**
  * Applies entries in place to the `count` elements at `target`. All positions are checked before anything is written. A
  * position that does not ascend or is not below `count` is TG_INVALID_ARGUMENT, and the error text names the first one.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "api/backend.h"
 #include "common/control.h"
@@ -52,6 +53,7 @@ struct tg_context {
   threegate::ThreadPool pool;
   std::unique_ptr<threegate::CudaDevice> cuda;  // nullptr if kernels run on the CPU
   const tg_control* control = nullptr;          // of the calls that take none
+  std::vector<uint8_t> blocks;                  // where calls read files; kept, because fresh pages cost much
   std::atomic<bool> busy{false};
   std::mutex error_mutex;
   std::string error;
