@@ -82,8 +82,8 @@ inline Compared compare_lanes(const float* values, int64_t count, float low, flo
 #if defined(__AVX512F__)
 using Vector = __m512;
 constexpr int64_t kLanes = 16;
-constexpr int64_t kRows = 12;
-constexpr int64_t kVectors = 2;
+constexpr int64_t kSumRows = 12;
+constexpr int64_t kSumVectors = 2;
 inline Vector load(const float* from) { return _mm512_loadu_ps(from); }
 inline void store(float* to, Vector from) { _mm512_storeu_ps(to, from); }
 inline Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
@@ -91,8 +91,8 @@ inline Vector add_product(Vector sum, float a, Vector b) { return _mm512_fmadd_p
 #elif defined(__AVX2__)
 using Vector = __m256;
 constexpr int64_t kLanes = 8;
-constexpr int64_t kRows = 6;
-constexpr int64_t kVectors = 2;
+constexpr int64_t kSumRows = 6;
+constexpr int64_t kSumVectors = 2;
 inline Vector load(const float* from) { return _mm256_loadu_ps(from); }
 inline void store(float* to, Vector from) { _mm256_storeu_ps(to, from); }
 inline Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
@@ -100,8 +100,8 @@ inline Vector add_product(Vector sum, float a, Vector b) { return _mm256_fmadd_p
 #elif defined(__x86_64__)
 using Vector = __m128;
 constexpr int64_t kLanes = 4;
-constexpr int64_t kRows = 6;
-constexpr int64_t kVectors = 2;
+constexpr int64_t kSumRows = 6;
+constexpr int64_t kSumVectors = 2;
 inline Vector load(const float* from) { return _mm_loadu_ps(from); }
 inline void store(float* to, Vector from) { _mm_storeu_ps(to, from); }
 inline Vector add(Vector a, Vector b) { return _mm_add_ps(a, b); }
@@ -109,8 +109,8 @@ inline Vector add_product(Vector sum, float a, Vector b) { return _mm_add_ps(sum
 #elif defined(__aarch64__)
 using Vector = float32x4_t;
 constexpr int64_t kLanes = 4;
-constexpr int64_t kRows = 6;
-constexpr int64_t kVectors = 4;
+constexpr int64_t kSumRows = 6;
+constexpr int64_t kSumVectors = 4;
 inline Vector load(const float* from) { return vld1q_f32(from); }
 inline void store(float* to, Vector from) { vst1q_f32(to, from); }
 inline Vector add(Vector a, Vector b) { return vaddq_f32(a, b); }
@@ -118,33 +118,33 @@ inline Vector add_product(Vector sum, float a, Vector b) { return vfmaq_n_f32(su
 #else
 using Vector = float;
 constexpr int64_t kLanes = 1;
-constexpr int64_t kRows = 4;
-constexpr int64_t kVectors = 4;
+constexpr int64_t kSumRows = 4;
+constexpr int64_t kSumVectors = 4;
 inline Vector load(const float* from) { return *from; }
 inline void store(float* to, Vector from) { *to = from; }
 inline Vector add(Vector a, Vector b) { return a + b; }
 inline Vector add_product(Vector sum, float a, Vector b) { return sum + a * b; }
 #endif
-constexpr int64_t kPanel = kLanes * kVectors;
-static_assert(kBlockRows % kRows == 0 && kBlockColumns % kPanel == 0);
+constexpr int64_t kPanel = kLanes * kSumVectors;
+static_assert(kBlockRows % kSumRows == 0 && kBlockColumns % kPanel == 0);
 
 // Adds `count` terms of one panel, or begins with them.
 template <bool kIsFirst>
 inline void multiply_chunk(const float* left, const float* right, int64_t rank, int64_t count, float* scores) {
-  Vector sums[kRows][kVectors] = {};
+  Vector sums[kSumRows][kSumVectors] = {};
   for (int64_t k = 0; k < count; ++k) {
-    Vector columns[kVectors];
-    for (int64_t v = 0; v < kVectors; ++v) {
+    Vector columns[kSumVectors];
+    for (int64_t v = 0; v < kSumVectors; ++v) {
       columns[v] = load(right + k * kPanel + v * kLanes);
     }
-    for (int64_t i = 0; i < kRows; ++i) {
-      for (int64_t v = 0; v < kVectors; ++v) {
+    for (int64_t i = 0; i < kSumRows; ++i) {
+      for (int64_t v = 0; v < kSumVectors; ++v) {
         sums[i][v] = add_product(sums[i][v], left[i * rank + k], columns[v]);
       }
     }
   }
-  for (int64_t i = 0; i < kRows; ++i) {
-    for (int64_t v = 0; v < kVectors; ++v) {
+  for (int64_t i = 0; i < kSumRows; ++i) {
+    for (int64_t v = 0; v < kSumVectors; ++v) {
       float* to = scores + i * kBlockColumns + v * kLanes;
       store(to, kIsFirst ? sums[i][v] : add(load(to), sums[i][v]));
     }
@@ -159,7 +159,7 @@ inline void multiply_lanes(const float* left, const float* right, int64_t rank, 
     for (int64_t begin = 0; begin < rank; begin += longest) {
       const int64_t count = std::min(longest, rank - begin);
       const float* chunk = right + column * rank + begin * kPanel;
-      for (int64_t row = 0; row < kBlockRows; row += kRows) {
+      for (int64_t row = 0; row < kBlockRows; row += kSumRows) {
         const float* rows = left + row * rank + begin;
         float* to = scores + row * kBlockColumns + column;
         if (begin == 0) {
