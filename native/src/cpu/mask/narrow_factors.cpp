@@ -8,8 +8,12 @@ namespace {
 
 constexpr int64_t kMostTogether = kBlockColumns;
 
-size_t padded(int64_t rank, int64_t length, int64_t multiple) {
-  return static_cast<size_t>(rank * ((length + multiple - 1) / multiple * multiple));
+int64_t padded(int64_t length, int64_t multiple) { return (length + multiple - 1) / multiple * multiple; }
+
+// Clears the last vectors that are taken together, because some of them may be none.
+void clear_last(int64_t rank, int64_t length, int64_t multiple, float* factors) {
+  const int64_t whole = length / multiple * multiple;
+  std::fill_n(factors + rank * whole, rank * (padded(length, multiple) - whole), 0.0F);
 }
 
 // Calls put(first, i, term, entry) for all vectors of rank x length factors, times the values where there are any. Vector `first`
@@ -47,16 +51,22 @@ double raise(std::vector<float>& norms, double least) {
 
 }  // namespace
 
-NarrowFactors::NarrowFactors(const tg_mask_scores& scores, int64_t panel)
+NarrowFactors::Memory::Memory(Arena& arena, const tg_mask_scores& scores)
+    : left(arena.take<float>(scores.rank * padded(scores.rows, kBlockRows))),
+      right(arena.take<float>(scores.rank * padded(scores.columns, kBlockColumns))) {}
+
+NarrowFactors::NarrowFactors(const tg_mask_scores& scores, int64_t panel, const Memory& memory)
     : rank_(scores.rank),
       panel_(panel),
-      left_(padded(scores.rank, scores.rows, kBlockRows)),
-      right_(padded(scores.rank, scores.columns, kBlockColumns)),
+      left_(memory.left),
+      right_(memory.right),
       left_norms_(static_cast<size_t>(scores.rows)),
       right_norms_(static_cast<size_t>(scores.columns)) {
-  float* const left = left_.data();
-  float* const right = right_.data();
+  float* const left = left_;
+  float* const right = right_;
   const int64_t rank = rank_;
+  clear_last(rank, scores.rows, kBlockRows, left);
+  clear_last(rank, scores.columns, kBlockColumns, right);
   // Rows are taken together so that few cache lines are written at a time.
   constexpr int64_t kRowsTogether = 16;
   take(scores, scores.left, scores.values, kRowsTogether, left_norms_,
@@ -79,7 +89,7 @@ bool NarrowFactors::is_usable() const {
 }
 
 void NarrowFactors::copy_right(int64_t column, float* to) const {
-  const float* from = right_.data() + column / panel_ * panel_ * rank_ + column % panel_;
+  const float* from = right_ + column / panel_ * panel_ * rank_ + column % panel_;
   for (int64_t k = 0; k < rank_; ++k) {
     to[k] = from[k * panel_];
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/support/arena.h"
 #include "screen.h"
 #include "threegate/threegate.h"
 
@@ -14,16 +15,23 @@ namespace threegate::mask {
 // rounding of the factors and of a sum of products: some units of rounding times the norms of both vectors (Cauchy and Schwarz).
 class NarrowFactors {
  public:
-  NarrowFactors(const tg_mask_scores& scores, int64_t panel);
+  // The memory of the factors.
+  struct Memory {
+    Memory(Arena& arena, const tg_mask_scores& scores);
+    float* left;
+    float* right;
+  };
+
+  NarrowFactors(const tg_mask_scores& scores, int64_t panel, const Memory& memory);
 
   // False where factors or errors are near an end of float32's range, where rounding is no longer relative, or where they are not
   // finite.
   [[nodiscard]] bool is_usable() const;
 
   // Some rows of the left factor, beginning with one that begins a block. Those beyond the last one are zero.
-  [[nodiscard]] const float* left(int64_t row) const { return left_.data() + row * rank_; }
+  [[nodiscard]] const float* left(int64_t row) const { return left_ + row * rank_; }
   // The panels of a block of columns. Those beyond the last one are zero.
-  [[nodiscard]] const float* right(int64_t column) const { return right_.data() + column * rank_; }
+  [[nodiscard]] const float* right(int64_t column) const { return right_ + column * rank_; }
   // Copies one column of the right factor.
   void copy_right(int64_t column, float* to) const;
 
@@ -45,8 +53,8 @@ class NarrowFactors {
 
   int64_t rank_;
   int64_t panel_;
-  std::vector<float> left_;   // rows x rank, with the singular values included
-  std::vector<float> right_;  // in panels
+  float* left_;   // rows x rank, with the singular values included
+  float* right_;  // in panels
   std::vector<float> left_norms_;
   std::vector<float> right_norms_;
   double units_;

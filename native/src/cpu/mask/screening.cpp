@@ -83,7 +83,8 @@ float largest(int64_t k, const std::vector<float>& scores) {
 
 class Screening {
  public:
-  Screening(ThreadPool& pool, SimdLevel level, const tg_mask_scores& scores, int64_t count, tg_control* control, uint64_t* mask)
+  Screening(ThreadPool& pool, SimdLevel level, const tg_mask_scores& scores, int64_t count, tg_control* control,
+            const NarrowFactors::Memory& memory, uint64_t* mask)
       : pool_(pool),
         level_(level),
         scores_(scores),
@@ -96,7 +97,7 @@ class Screening {
         tiles_(rows_, columns_, kRowsOfTile,
                std::clamp(kCachedFactors / std::max<int64_t>(1, scores.rank) / kBlockColumns, int64_t{1}, int64_t{8}) *
                    kBlockColumns),
-        narrow_(scores, panel_columns(level)) {}
+        narrow_(scores, panel_columns(level), memory) {}
 
   // One pass over the scores is enough where a sample tells well enough where the last selected one is. Otherwise it takes two.
   bool run() {
@@ -430,8 +431,8 @@ class Screening {
 }  // namespace
 
 bool select_by_screening(ThreadPool& pool, SimdLevel level, const tg_mask_scores& scores, int64_t count, tg_control* control,
-                         uint64_t* mask) {
-  return Screening(pool, level, scores, count, control, mask).run();
+                         const NarrowFactors::Memory& memory, uint64_t* mask) {
+  return Screening(pool, level, scores, count, control, memory, mask).run();
 }
 
 }  // namespace threegate::mask

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <vector>
 
 #include "common/control.h"
@@ -29,6 +30,9 @@ class Selection {
     for (int thread = 0; thread < pool.threads(); ++thread) {
       scratch_.emplace_back(arena, scores);
     }
+    if (scores.matrix == nullptr) {
+      narrow_.emplace(arena, scores);
+    }
   }
 
   Outcome run() {
@@ -36,8 +40,8 @@ class Selection {
     if (options_.count == 0) {
       return finite_pass();
     }
-    if (scores_.matrix == nullptr && options_.smallest == 0 &&
-        select_by_screening(pool_, level_, scores_, options_.count, control_, mask_)) {
+    if (narrow_.has_value() && options_.smallest == 0 &&
+        select_by_screening(pool_, level_, scores_, options_.count, control_, *narrow_, mask_)) {
       return Outcome::kDone;
     }
     if (cancelled()) {
@@ -196,14 +200,20 @@ class Selection {
   int64_t columns_;
   Tiles tiles_;
   std::vector<Scratch> scratch_;
+  std::optional<NarrowFactors::Memory> narrow_;  // of triplets
 };
 
 }  // namespace
 
 int64_t workspace_bytes(const tg_mask_scores& scores, int threads) {
   Arena arena;
-  const Scratch scratch(arena, scores);
-  return threads * arena.used();
+  for (int thread = 0; thread < threads; ++thread) {
+    Scratch(arena, scores);
+  }
+  if (scores.matrix == nullptr) {
+    NarrowFactors::Memory(arena, scores);
+  }
+  return arena.used();
 }
 
 Outcome select(ThreadPool& pool, SimdLevel level, const tg_mask_scores& scores, const tg_mask_options& options,
