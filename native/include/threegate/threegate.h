@@ -796,8 +796,8 @@ typedef struct tg_mask_options {
 
 /**
  * Writes the memory that tg_mask_select needs with the same arguments to `workspace_size`. It does not grow with
- * rows * columns. For triplets the call also allocates float32 copies of their vectors, and at most about 50 MB for entries
- * close to the last selected one.
+ * rows * columns. For triplets it has float32 copies of their vectors, and the call also allocates at most about 50 MB for
+ * entries close to the last selected one.
  */
 TG_API tg_status tg_mask_select_workspace(tg_context* context, const tg_mask_scores* scores, const tg_mask_options* options,
                                           tg_workspace_size* workspace_size);
