@@ -205,7 +205,9 @@ class Screening {
   bool sample(Band& band) const {
     const int64_t wanted = std::clamp(rows_ * columns_ / kSampledShare, kLeastSampled, kMostSampled);
     const int64_t down = (rows_ + kBlockRows - 1) / kBlockRows;
-    const int64_t blocks = std::min((wanted - 1) / (kBlockRows * kBlockColumns) + 1, down * words_);
+    // Groups of rows, such as heads, may differ. Each block of rows is sampled where that does not cost too much.
+    constexpr int64_t kBlock = kBlockRows * kBlockColumns;
+    const int64_t blocks = std::min(std::max((wanted - 1) / kBlock + 1, std::min(down, kMostSampled / kBlock)), down * words_);
     const int64_t step = stride(words_);
     alignas(64) float scores[kBlockRows * kBlockColumns];
     std::vector<uint32_t> bins(kSampleBins, 0);
