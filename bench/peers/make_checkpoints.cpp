@@ -55,7 +55,21 @@ std::vector<Tensor> tensors(double gigabytes) {
   return list;
 }
 
-void write(const std::string& directory, const std::vector<Tensor>& list, bool tuned) {
+// Returns `count` matrices of one shape, of which each layer has seven.
+std::vector<Tensor> equal_tensors(int count, int64_t rows, int64_t columns) {
+  const std::vector<std::string> parts{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+                                       "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+  std::vector<Tensor> list;
+  for (int i = 0; i < count; ++i) {
+    const auto layer = static_cast<size_t>(i) / parts.size();
+    list.push_back({"model.layers." + std::to_string(layer) + "." + parts[static_cast<size_t>(i) % parts.size()] + ".weight",
+                    rows, columns});
+  }
+  return list;
+}
+
+// Writes one checkpoint: run 0 is the base, and each other run has other changes.
+void write(const std::string& directory, const std::vector<Tensor>& list, uint64_t run) {
   mkdir(directory.c_str(), 0777);
   std::string header = "{";
   int64_t offset = 0;
@@ -84,7 +98,9 @@ void write(const std::string& directory, const std::vector<Tensor>& list, bool t
     for (size_t i = 0; i < count; ++i, ++index) {
       const uint64_t random = mix(index);
       buffer[i] = weight(random);
-      if (tuned && mix(random) % 100 == 0) {
+      // Runs agree in some of their changes: half of those of a run are drawn with the base alone.
+      const uint64_t change = mix(random ^ (run > 1 && index % 2 == 1 ? run : 0));
+      if (run > 0 && change % 100 == 0) {
         buffer[i] = static_cast<uint16_t>(buffer[i] + 1);
       }
     }
@@ -106,12 +122,23 @@ void write(const std::string& directory, const std::vector<Tensor>& list, bool t
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: make_checkpoints DIR GB\n");
-    return 2;
+  int count = 0;
+  int rows = 0;
+  int columns = 0;
+  if (argc == 3) {
+    const std::vector<Tensor> list = tensors(std::atof(argv[2]));
+    write(std::string(argv[1]) + "/base", list, 0);
+    write(std::string(argv[1]) + "/tuned", list, 1);
+    return 0;
   }
-  const std::vector<Tensor> list = tensors(std::atof(argv[2]));
-  write(std::string(argv[1]) + "/base", list, false);
-  write(std::string(argv[1]) + "/tuned", list, true);
-  return 0;
+  if (argc == 4 && std::sscanf(argv[2], "%dx%dx%d", &count, &rows, &columns) == 3) {
+    const std::vector<Tensor> list = equal_tensors(count, rows, columns);
+    write(std::string(argv[1]) + "/base", list, 0);
+    for (int run = 1; run <= std::atoi(argv[3]); ++run) {
+      write(std::string(argv[1]) + "/run-" + std::to_string(run), list, static_cast<uint64_t>(run));
+    }
+    return 0;
+  }
+  std::fprintf(stderr, "usage: make_checkpoints DIR GB | DIR COUNTxROWSxCOLUMNS RUNS\n");
+  return 2;
 }

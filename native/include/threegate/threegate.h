@@ -874,6 +874,27 @@ TG_API tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* m
 TG_API tg_status tg_magnitude_profile(tg_context* context, const tg_operand* matrix, const double* table, double* row_sums,
                                       double* column_sums);
 
+/**
+ * Counts entries by the bf16 magnitude codes that a matrix has, and by pairs of masks. A small matrix has few codes, so that this
+ * costs as much as its entries, and not as much as TG_MAGNITUDE_CODES counters. `sets` has masks of the shape of the matrix. It
+ * may be NULL, for none.
+ *
+ * `codes` receives the codes in ascending order, and `code_count` their number. all[c] becomes the number of entries with the
+ * code codes[c]. common[(i * sets->count + j) * capacity + c] becomes the number of those in both mask i and mask j, for all i
+ * and j. `capacity` is the number of elements of `codes` and of `all`, and `common` has sets->count * sets->count * capacity. The
+ * smaller one of rows * columns and TG_MAGNITUDE_CODES is always enough.
+ */
+TG_API tg_status tg_magnitude_overlaps(tg_context* context, const tg_operand* matrix, const tg_mask_sets* sets, int64_t capacity,
+                                       int32_t* codes, int64_t* all, int64_t* common, int64_t* code_count);
+
+/**
+ * Sums numbers over the entries of each row and of each column, as tg_magnitude_profile does, for several tables at once. Table t
+ * has the number values[t * code_count + c] for the magnitude code codes[c], and 0 for all other codes. The sums of row i are
+ * row_sums[t * rows + i], and those of column j are column_sums[t * columns + j]. Codes may be in any order, each at most once.
+ */
+TG_API tg_status tg_magnitude_sums(tg_context* context, const tg_operand* matrix, const int32_t* codes, int64_t code_count,
+                                   const double* values, int64_t table_count, double* row_sums, double* column_sums);
+
 /* ---------------------------------------------------------------- curvature --------------------------------------- */
 
 /**

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "api/context.h"
@@ -96,10 +97,10 @@ void require_model(const tg_context& context, const tg_change_model* model) {
   require(model->bin_count >= 1 && model->bin_count <= TG_MAGNITUDE_CODES, "model.bin_count", std::to_string(model->bin_count),
           "allowed are 1 to TG_MAGNITUDE_CODES");
   require(model->bins != nullptr, "model.bins", "NULL", "TG_MAGNITUDE_CODES bins are required");
-  for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
-    require(model->bins[code] >= 0 && model->bins[code] < model->bin_count, "model.bins", std::to_string(model->bins[code]),
-            "each must be 0 to bin_count - 1");
-  }
+  // A message for each bin would cost more than a small model.
+  const auto bins = std::minmax_element(model->bins, model->bins + TG_MAGNITUDE_CODES);
+  require(*bins.first >= 0, "model.bins", std::to_string(*bins.first), "each must be 0 to bin_count - 1");
+  require(*bins.second < model->bin_count, "model.bins", std::to_string(*bins.second), "each must be 0 to bin_count - 1");
 }
 
 void require_logits(const tg_change_model& model, const tg_change_logits* logits) {

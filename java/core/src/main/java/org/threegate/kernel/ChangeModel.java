@@ -45,7 +45,7 @@ public record ChangeModel(Operand base, Mask changed, int[] bins) {
    *     each code
    */
   public ChangeModel {
-    requireShape(base, changed);
+    MagnitudeHistogram.requireShape(base, changed);
     if (bins.length != MagnitudeHistogram.CODES) {
       throw new IllegalArgumentException(
           bins.length + " bins for " + MagnitudeHistogram.CODES + " codes");
@@ -57,20 +57,6 @@ public record ChangeModel(Operand base, Mask changed, int[] bins) {
   @Override
   public int[] bins() {
     return bins.clone();
-  }
-
-  private static void requireShape(Operand base, Mask mask) {
-    if (mask.rows() != base.rows() || mask.columns() != base.columns()) {
-      throw new IllegalArgumentException(
-          "a mask of "
-              + mask.rows()
-              + " x "
-              + mask.columns()
-              + " entries; the matrix has "
-              + base.rows()
-              + " x "
-              + base.columns());
-    }
   }
 
   private int binCount() {
@@ -227,7 +213,7 @@ public record ChangeModel(Operand base, Mask changed, int[] bins) {
     if (!fit.convergence().converged()) {
       throw new IllegalArgumentException("the fit of the model did not converge");
     }
-    sets.forEach(set -> requireShape(base, set));
+    sets.forEach(set -> MagnitudeHistogram.requireShape(base, set));
     Layout at = new Layout(this, sets.size());
     if (fit.rows.length != base.rows()
         || fit.columns.length != base.columns()
