@@ -1471,10 +1471,15 @@ typedef struct tg_change_model {
   const tg_operand* base;
   /** The changed entries, in the layout of tg_diff_profiles.mask. */
   const uint64_t* changed;
-  /** The bin of each bf16 magnitude code: TG_MAGNITUDE_CODES elements, each 0 to bin_count - 1. */
+  /** The bin of each bf16 magnitude code: TG_MAGNITUDE_CODES elements, each 0 to bin_count - 1. Not read if there are ends. */
   const int32_t* bins;
   /** The number of bins, 1 to TG_MAGNITUDE_CODES. */
   int64_t bin_count;
+  /**
+   * NULL, or `bin_count` exclusive ends of ranges of codes, which are the bins. They ascend, and the last is TG_MAGNITUDE_CODES.
+   * For a small matrix this is much less than an element for each code.
+   */
+  const int32_t* bin_ends;
 } tg_change_model;
 
 /** The options of tg_change_fit. */

@@ -122,8 +122,13 @@ class ChangeModel {
       return;
     }
     keys_.emplace(*model_.base);
+    int32_t bin = 0;  // keys and ends ascend
     for (int64_t key = 0; key < keys_->count(); ++key) {
-      bin_of_key_[key] = model_.bins[keys_->code(key)];
+      const uint16_t code = keys_->code(key);
+      while (model_.bin_ends != nullptr && code >= model_.bin_ends[bin]) {
+        ++bin;
+      }
+      bin_of_key_[key] = model_.bin_ends != nullptr ? bin : model_.bins[code];
     }
   }
 

@@ -158,7 +158,6 @@ public final class Consensus {
       List<Mask> masks,
       MagnitudeBins bins,
       MaskSets.Overlaps overlaps) {
-    int[] codes = bins.binOfCode();
     double excess = 0;
     double sum = 0;
     double error = 0;
@@ -170,7 +169,7 @@ public final class Consensus {
               .filter(other -> other != own)
               .mapToObj(masks::get)
               .toList();
-      ChangeModel model = new ChangeModel(base, masks.get(i), codes);
+      ChangeModel model = ChangeModel.ofRanges(base, masks.get(i), bins.ends());
       ChangeModel.Fit fit = model.fit(context);
       if (!fit.convergence().converged()) {
         return Optional.empty();

@@ -456,7 +456,7 @@ public final class GeometryMeasurement {
       return all;
     }
     MagnitudeBins bins = MagnitudeBins.of(codes.codes(), codes.all(), MagnitudeHistogram.CODES);
-    ChangeModel model = new ChangeModel(base, update, bins.binOfCode());
+    ChangeModel model = ChangeModel.ofRanges(base, update, bins.ends());
     ChangeModel.Fit fit = model.fit(context);
     for (double alpha : options.alphas()) {
       long count = GeometryOptions.countOf(alpha, base.rows() * base.columns());
