@@ -2,8 +2,6 @@ package org.threegate.checkpoint;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
  * The Content-Security-Policy of a page that contains its own scripts and styles. They are allowed
@@ -15,9 +13,6 @@ import java.util.regex.Pattern;
  * }</pre>
  */
 public final class PagePolicy {
-  private static final Pattern SCRIPT = Pattern.compile("<script>(.*?)</script>", Pattern.DOTALL);
-  private static final Pattern STYLE = Pattern.compile("<style>(.*?)</style>", Pattern.DOTALL);
-
   private PagePolicy() {}
 
   /**
@@ -28,18 +23,25 @@ public final class PagePolicy {
    */
   public static String of(String html) {
     return "default-src 'none'; script-src"
-        + hashes(SCRIPT, html)
+        + hashes("script", html)
         + "; style-src"
-        + hashes(STYLE, html)
+        + hashes("style", html)
         + "; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'";
   }
 
-  private static String hashes(Pattern element, String html) {
+  private static String hashes(String element, String html) {
+    String open = "<" + element + ">";
+    String close = "</" + element + ">";
     StringBuilder hashes = new StringBuilder();
-    Matcher matcher = element.matcher(html);
-    while (matcher.find()) {
-      byte[] digest = Digests.sha256().digest(matcher.group(1).getBytes(StandardCharsets.UTF_8));
+    // A pattern would take a tenth of a second for a plotting library.
+    int at = html.indexOf(open);
+    int end = at < 0 ? -1 : html.indexOf(close, at + open.length());
+    while (end >= 0) {
+      String content = html.substring(at + open.length(), end);
+      byte[] digest = Digests.sha256().digest(content.getBytes(StandardCharsets.UTF_8));
       hashes.append(" 'sha256-").append(Base64.getEncoder().encodeToString(digest)).append('\'');
+      at = html.indexOf(open, end + close.length());
+      end = at < 0 ? -1 : html.indexOf(close, at + open.length());
     }
     return hashes.isEmpty() ? " 'none'" : hashes.toString();
   }

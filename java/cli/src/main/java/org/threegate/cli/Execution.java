@@ -14,6 +14,8 @@ import java.util.Map;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
+import org.threegate.checkpoint.Json;
+import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 import org.threegate.run.CancelledException;
@@ -55,7 +57,28 @@ final class Execution {
     Execution execution = new Execution(refused);
     // Failures of background threads are reported in one line as well.
     Thread.setDefaultUncaughtExceptionHandler((thread, e) -> execution.report(e));
+    loadAhead();
     System.exit(execution.run(root, arguments));
+  }
+
+  /**
+   * Loads what nearly all commands need while this thread reads the command line. Both take about
+   * as long.
+   */
+  private static void loadAhead() {
+    Thread loading =
+        new Thread(
+            () -> {
+              try {
+                Capabilities.query();
+                Json.parseObject("{}", "");
+              } catch (RuntimeException | LinkageError e) {
+                return; // a command that needs it fails in the same way, and reports it
+              }
+            },
+            "threegate-load-ahead");
+    loading.setDaemon(true);
+    loading.start();
   }
 
   /** Runs a command line and returns its exit code. The help lists exit codes. */

@@ -23,4 +23,20 @@ class PageLicencesTest {
             "Copyright 2010-2016 Mike Bostock", // d3
             "Copyright (c) Microsoft Corporation."); // tslib
   }
+
+  /** The library goes into pages as it is: replacing text in it would take longer than a report. */
+  @Test
+  void thePlottingLibraryCanBeAScriptOfAPage() throws Exception {
+    assertThat(HtmlPage.echarts())
+        .doesNotContain("</script", "<!--", "\r", "/*POLICY*/", "/*DATA*/")
+        .endsWith("\n")
+        .hasSizeGreaterThan(500_000);
+  }
+
+  @Test
+  void pagesHaveNoPlaceLeftToFill() throws Exception {
+    ReportDirectory.write(HostileReports.comparison(List.of("a", "b")), directory);
+    assertThat(Files.readString(directory.resolve(ReportDirectory.HTML)))
+        .doesNotContain("/*POLICY*/", "/*DATA*/", "/*ECHARTS*/", "/*STYLE*/", "/*SHARED*/");
+  }
 }
