@@ -29,6 +29,16 @@ public final class PagePolicy {
         + "; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'";
   }
 
+  /**
+   * {@return the hash by which a policy allows a script or a style}
+   *
+   * @param content text of the element
+   */
+  public static String hash(String content) {
+    byte[] digest = Digests.sha256().digest(content.getBytes(StandardCharsets.UTF_8));
+    return "sha256-" + Base64.getEncoder().encodeToString(digest);
+  }
+
   private static String hashes(String element, String html) {
     String open = "<" + element + ">";
     String close = "</" + element + ">";
@@ -38,8 +48,7 @@ public final class PagePolicy {
     int end = at < 0 ? -1 : html.indexOf(close, at + open.length());
     while (end >= 0) {
       String content = html.substring(at + open.length(), end);
-      byte[] digest = Digests.sha256().digest(content.getBytes(StandardCharsets.UTF_8));
-      hashes.append(" 'sha256-").append(Base64.getEncoder().encodeToString(digest)).append('\'');
+      hashes.append(" '").append(hash(content)).append('\'');
       at = html.indexOf(open, end + close.length());
       end = at < 0 ? -1 : html.indexOf(close, at + open.length());
     }

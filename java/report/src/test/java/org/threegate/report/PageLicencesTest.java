@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.checkpoint.PagePolicy;
 
 /** Pages contain ECharts and what it is made of, whose licences ask for their notices. */
 class PageLicencesTest {
@@ -31,6 +32,7 @@ class PageLicencesTest {
         .doesNotContain("</script", "<!--", "\r", "/*POLICY*/", "/*DATA*/")
         .endsWith("\n")
         .hasSizeGreaterThan(500_000);
+    assertThat(PagePolicy.hash(HtmlPage.echarts())).isEqualTo(HtmlPage.LIBRARY_HASH);
   }
 
   @Test
