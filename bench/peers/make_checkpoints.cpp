@@ -68,6 +68,30 @@ std::vector<Tensor> equal_tensors(int count, int64_t rows, int64_t columns) {
   return list;
 }
 
+// The matrices of Qwen2.5 with so many billion parameters. The embedding is shared with the head below 7B.
+std::vector<Tensor> model_tensors(const std::string& size) {
+  const bool small = size == "0.5B";
+  const bool large = size == "7B";
+  const int64_t hidden = small ? 896 : large ? 3584 : 1536;
+  const int64_t inner = small ? 4864 : large ? 18944 : 8960;
+  const int64_t keys = small ? 128 : large ? 512 : 256;
+  const int layers = small ? 24 : 28;
+  std::vector<Tensor> list{{"model.embed_tokens.weight", large ? 152064 : 151936, hidden}};
+  for (int layer = 0; layer < layers; ++layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    for (const Tensor& part :
+         {Tensor{"self_attn.q_proj", hidden, hidden}, Tensor{"self_attn.k_proj", keys, hidden},
+          Tensor{"self_attn.v_proj", keys, hidden}, Tensor{"self_attn.o_proj", hidden, hidden},
+          Tensor{"mlp.gate_proj", inner, hidden}, Tensor{"mlp.up_proj", inner, hidden}, Tensor{"mlp.down_proj", hidden, inner}}) {
+      list.push_back({prefix + part.name + ".weight", part.rows, part.columns});
+    }
+  }
+  if (large) {
+    list.push_back({"lm_head.weight", 152064, hidden});
+  }
+  return list;
+}
+
 // Writes one checkpoint: run 0 is the base, and each other run has other changes.
 void write(const std::string& directory, const std::vector<Tensor>& list, uint64_t run) {
   mkdir(directory.c_str(), 0777);
@@ -131,14 +155,16 @@ int main(int argc, char** argv) {
     write(std::string(argv[1]) + "/tuned", list, 1);
     return 0;
   }
-  if (argc == 4 && std::sscanf(argv[2], "%dx%dx%d", &count, &rows, &columns) == 3) {
-    const std::vector<Tensor> list = equal_tensors(count, rows, columns);
+  const bool equal = argc == 4 && std::sscanf(argv[2], "%dx%dx%d", &count, &rows, &columns) == 3;
+  const std::string size = argc == 4 ? argv[2] : "";
+  if (equal || size == "0.5B" || size == "1.5B" || size == "7B") {
+    const std::vector<Tensor> list = equal ? equal_tensors(count, rows, columns) : model_tensors(size);
     write(std::string(argv[1]) + "/base", list, 0);
     for (int run = 1; run <= std::atoi(argv[3]); ++run) {
       write(std::string(argv[1]) + "/run-" + std::to_string(run), list, static_cast<uint64_t>(run));
     }
     return 0;
   }
-  std::fprintf(stderr, "usage: make_checkpoints DIR GB | DIR COUNTxROWSxCOLUMNS RUNS\n");
+  std::fprintf(stderr, "usage: make_checkpoints DIR GB | DIR COUNTxROWSxCOLUMNS RUNS | DIR 0.5B|1.5B|7B RUNS\n");
   return 2;
 }
