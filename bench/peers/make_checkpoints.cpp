@@ -1,6 +1,8 @@
 // The program that the script make_checkpoints builds and runs.
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -68,32 +70,51 @@ std::vector<Tensor> equal_tensors(int count, int64_t rows, int64_t columns) {
   return list;
 }
 
-// The matrices of Qwen2.5 with so many billion parameters. The embedding is shared with the head below 7B.
+struct Model {
+  const char* size;
+  int layers;
+  int64_t hidden;
+  int64_t inner;
+  int64_t keys;
+  int64_t vocabulary;
+  bool has_head;
+};
+
+// The shapes of Qwen2.5 of three sizes, and of a smaller model.
+constexpr Model kModels[] = {{"0.1B", 12, 512, 2048, 128, 50000, false},
+                             {"0.5B", 24, 896, 4864, 128, 151936, false},
+                             {"1.5B", 28, 1536, 8960, 256, 151936, false},
+                             {"7B", 28, 3584, 18944, 512, 152064, true}};
+
+// Returns the matrices of a model; none if there is no such size.
 std::vector<Tensor> model_tensors(const std::string& size) {
-  const bool small = size == "0.5B";
-  const bool large = size == "7B";
-  const int64_t hidden = small ? 896 : large ? 3584 : 1536;
-  const int64_t inner = small ? 4864 : large ? 18944 : 8960;
-  const int64_t keys = small ? 128 : large ? 512 : 256;
-  const int layers = small ? 24 : 28;
-  std::vector<Tensor> list{{"model.embed_tokens.weight", large ? 152064 : 151936, hidden}};
-  for (int layer = 0; layer < layers; ++layer) {
-    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-    for (const Tensor& part :
-         {Tensor{"self_attn.q_proj", hidden, hidden}, Tensor{"self_attn.k_proj", keys, hidden},
-          Tensor{"self_attn.v_proj", keys, hidden}, Tensor{"self_attn.o_proj", hidden, hidden},
-          Tensor{"mlp.gate_proj", inner, hidden}, Tensor{"mlp.up_proj", inner, hidden}, Tensor{"mlp.down_proj", hidden, inner}}) {
-      list.push_back({prefix + part.name + ".weight", part.rows, part.columns});
+  std::vector<Tensor> list;
+  for (const Model& model : kModels) {
+    if (size != model.size) {
+      continue;
     }
-  }
-  if (large) {
-    list.push_back({"lm_head.weight", 152064, hidden});
+    // The layers come first, so that a checkpoint may end with holes.
+    for (int layer = 0; layer < model.layers; ++layer) {
+      const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+      for (const Tensor& part :
+           {Tensor{"self_attn.q_proj", model.hidden, model.hidden}, Tensor{"self_attn.k_proj", model.keys, model.hidden},
+            Tensor{"self_attn.v_proj", model.keys, model.hidden}, Tensor{"self_attn.o_proj", model.hidden, model.hidden},
+            Tensor{"mlp.gate_proj", model.inner, model.hidden}, Tensor{"mlp.up_proj", model.inner, model.hidden},
+            Tensor{"mlp.down_proj", model.hidden, model.inner}}) {
+        list.push_back({prefix + part.name + ".weight", part.rows, part.columns});
+      }
+    }
+    list.push_back({"model.embed_tokens.weight", model.vocabulary, model.hidden});
+    if (model.has_head) {
+      list.push_back({"lm_head.weight", model.vocabulary, model.hidden});
+    }
   }
   return list;
 }
 
-// Writes one checkpoint: run 0 is the base, and each other run has other changes.
-void write(const std::string& directory, const std::vector<Tensor>& list, uint64_t run) {
+// Writes one checkpoint: run 0 is the base, and each other run has other changes. What follows the first `most` entries is a
+// hole, which takes no disk.
+void write(const std::string& directory, const std::vector<Tensor>& list, uint64_t run, int64_t most = INT64_MAX) {
   mkdir(directory.c_str(), 0777);
   std::string header = "{";
   int64_t offset = 0;
@@ -116,7 +137,7 @@ void write(const std::string& directory, const std::vector<Tensor>& list, uint64
   std::fwrite(header.data(), 1, header.size(), file);
   std::vector<uint16_t> buffer(1 << 20);
   uint64_t index = 0;
-  for (int64_t left = offset / 2; left > 0;) {
+  for (int64_t left = std::min(offset / 2, most); left > 0;) {
     const auto count =
         static_cast<size_t>(left < static_cast<int64_t>(buffer.size()) ? left : static_cast<int64_t>(buffer.size()));
     for (size_t i = 0; i < count; ++i, ++index) {
@@ -133,6 +154,11 @@ void write(const std::string& directory, const std::vector<Tensor>& list, uint64
       std::exit(1);
     }
     left -= static_cast<int64_t>(count);
+  }
+  std::fflush(file);
+  if (ftruncate(fileno(file), static_cast<off_t>(sizeof(length) + length) + offset) != 0) {
+    std::perror("ftruncate");
+    std::exit(1);
   }
   std::fclose(file);
   file = std::fopen((directory + "/config.json").c_str(), "wb");
@@ -156,15 +182,21 @@ int main(int argc, char** argv) {
     return 0;
   }
   const bool equal = argc == 4 && std::sscanf(argv[2], "%dx%dx%d", &count, &rows, &columns) == 3;
-  const std::string size = argc == 4 ? argv[2] : "";
-  if (equal || size == "0.5B" || size == "1.5B" || size == "7B") {
-    const std::vector<Tensor> list = equal ? equal_tensors(count, rows, columns) : model_tensors(size);
-    write(std::string(argv[1]) + "/base", list, 0);
-    for (int run = 1; run <= std::atoi(argv[3]); ++run) {
-      write(std::string(argv[1]) + "/run-" + std::to_string(run), list, static_cast<uint64_t>(run));
+  const std::vector<Tensor> list = equal       ? equal_tensors(count, rows, columns)
+                                   : argc >= 4 ? model_tensors(argv[2])
+                                               : std::vector<Tensor>{};
+  if (!list.empty()) {
+    const int layers = argc == 5 ? std::atoi(argv[4]) : 0;
+    int64_t most = layers > 0 ? 0 : INT64_MAX;
+    for (int i = 0; i < 7 * layers; ++i) {
+      most += list[static_cast<size_t>(i)].rows * list[static_cast<size_t>(i)].columns;
+    }
+    for (int run = 0; run <= std::atoi(argv[3]); ++run) {
+      const std::string name = run == 0 ? "/base" : "/run-" + std::to_string(run);
+      write(argv[1] + name, list, static_cast<uint64_t>(run), most);
     }
     return 0;
   }
-  std::fprintf(stderr, "usage: make_checkpoints DIR GB | DIR COUNTxROWSxCOLUMNS RUNS | DIR 0.5B|1.5B|7B RUNS\n");
+  std::fprintf(stderr, "usage: make_checkpoints DIR GB | DIR COUNTxROWSxCOLUMNS RUNS | DIR 0.1B|0.5B|1.5B|7B RUNS [LAYERS]\n");
   return 2;
 }
