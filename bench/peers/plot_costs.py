@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""plot_costs.py TABLE SVG: plots the times of ci/bench-costs on one processor against the bytes that a command reads, both logarithmic."""
+"""plot_costs.py TABLE SVG: plots the processor seconds of ci/bench-costs on one processor against the bytes that a command reads, both
+logarithmic."""
 
 import math
 import sys
@@ -12,7 +13,7 @@ with open(sys.argv[1]) as table:
     for row in table:
         if row.startswith(("#", "size\t")):
             continue
-        size, _, command, processors, size_bytes, seconds = row.rstrip("\n").split("\t")[:6]
+        size, _, command, processors, size_bytes, _, seconds = row.rstrip("\n").split("\t")[:7]
         if processors == "1":
             lines.setdefault(command, []).append((float(size_bytes), float(seconds)))
 xs = [x for points in lines.values() for x, _ in points]
@@ -35,7 +36,7 @@ def text(x, y, words, anchor="middle"):
 out = [
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
     f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-    "<title>Seconds of each command by the bytes that it reads</title>",
+    "<title>Processor seconds of each command by the bytes that it reads</title>",
 ]
 for power in range(low_x, high_x + 1):
     x, _ = at(10.0**power, 10.0**low_y)
@@ -45,7 +46,7 @@ for power in range(low_y, high_y + 1):
     _, y = at(10.0**low_x, 10.0**power)
     out.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>')
     out.append(text(LEFT - 6, y + 4, f"{10.0**power:g} s", "end"))
-out.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "bytes read, one processor"))
+out.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "bytes read, one processor; processor seconds"))
 for number, (command, points) in enumerate(lines.items()):
     colour = COLOURS[number % len(COLOURS)]
     places = [at(*point) for point in sorted(points)]

@@ -66,12 +66,13 @@ class Model {
     return (bits[static_cast<size_t>(i * words() + j / 64)] >> (j % 64) & 1U) != 0;
   }
   [[nodiscard]] tg_change_model with(const Bits& changed) const {
+    static constexpr int32_t kNoEnd = -1;
     tg_change_model model{sizeof(tg_change_model), &operand_, changed.data(), bins_.data(), bin_count_, nullptr};
     if (struct_size_ != 0) {
       // Programs of an older header have no ends, and whatever follows their struct is not one.
       model.size = struct_size_;
       model.bins = struct_size_ == sizeof(model) ? nullptr : model.bins;
-      model.bin_ends = struct_size_ == sizeof(model) ? ends_.data() : reinterpret_cast<const int32_t*>(uintptr_t{8});
+      model.bin_ends = struct_size_ == sizeof(model) ? ends_.data() : &kNoEnd;
     }
     return model;
   }
