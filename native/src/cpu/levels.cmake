@@ -3,7 +3,7 @@ set(threegate_cpu src/cpu)
 # Fused multiplications would give different bits with different instruction sets.
 set(threegate_lane_options -fno-math-errno -ffp-contract=off)
 set_source_files_properties(${threegate_cpu}/random/core.cpp PROPERTIES COMPILE_OPTIONS "${threegate_lane_options}")
-set(threegate_lanes curvature/differences mask/screen nulls/change_rows nulls/rescaling_rows nulls/residual_rows random/normals svd/pairs)
+set(threegate_lanes curvature/differences mask/screen nulls/change_rows nulls/rescaling_rows nulls/residual_rows random/normals svd/pairs svd/tridiagonal)
 foreach(lanes ${threegate_lanes})
   set_source_files_properties(${threegate_cpu}/${lanes}.cpp PROPERTIES COMPILE_OPTIONS "${threegate_lane_options}")
 endforeach()

@@ -56,7 +56,7 @@ bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, d
     extend(level, matrix, size);
     if (size >= next) {
       bool converged = false;
-      if (!solve(size, converged, tolerance)) {
+      if (!solve(level, size, converged, tolerance)) {
         return false;
       }
       if (converged) {
@@ -97,11 +97,11 @@ void BlockLanczos::extend(SimdLevel level, const float* matrix, int64_t size) {
 
 // Computes leading eigenvectors of the projected matrix. The residual of such a vector is the image of its part in the last
 // block.
-bool BlockLanczos::solve(int64_t size, bool& converged, double tolerance) {
+bool BlockLanczos::solve(SimdLevel level, int64_t size, bool& converged, double tolerance) {
   for (int64_t i = 0; i < size; ++i) {
     std::copy_n(projected_ + i * capacity_, size, copy_ + i * size);
   }
-  if (!symmetric_.tridiagonalise(copy_, size) || !symmetric_.leading_vectors(rank_, combinations_)) {
+  if (!symmetric_.tridiagonalise(copy_, size) || !symmetric_.leading_vectors(level, rank_, combinations_)) {
     return false;
   }
   const auto first = static_cast<double>(symmetric_.values()[0]);

@@ -28,7 +28,7 @@ class BlockLanczos {
  private:
   [[nodiscard]] float* row(int64_t i) const { return basis_ + i * order_; }
   void extend(SimdLevel level, const float* matrix, int64_t size);
-  bool solve(int64_t size, bool& converged, double tolerance);
+  bool solve(SimdLevel level, int64_t size, bool& converged, double tolerance);
 
   int64_t order_;
   int64_t rank_;

@@ -60,7 +60,7 @@ class GramMatrix {
   }
 
   // Writes the leading eigenvectors as rows of `x`, the first one first.
-  bool leading_vectors(int64_t rank, T* x) { return symmetric_.leading_vectors(rank, x); }
+  bool leading_vectors(SimdLevel level, int64_t rank, T* x) { return symmetric_.leading_vectors(level, rank, x); }
 
   // Fills the upper triangle and returns the whole matrix.
   const T* whole() {

@@ -36,8 +36,8 @@ struct GramAttempt {
   }
 
   // Finds the leading vectors of the short side by tridiagonalisation.
-  bool find_vectors(const View& view, int64_t rank) {
-    return gram.leading_vectors(rank, found_vectors()) && widen_vectors(view, rank);
+  bool find_vectors(const View& view, SimdLevel level, int64_t rank) {
+    return gram.leading_vectors(level, rank, found_vectors()) && widen_vectors(view, rank);
   }
 
   G* found_vectors() {
@@ -112,7 +112,7 @@ bool solve(const View& view, SimdLevel level, const tg_svd_options& options, voi
     }
     write_spectrum(view, options, result);
   }
-  return options.vectors == 0 || (attempt.find_vectors(view, options.rank) && attempt.certify(view, options, result));
+  return options.vectors == 0 || (attempt.find_vectors(view, level, options.rank) && attempt.certify(view, options, result));
 }
 
 template <typename G, typename T>
