@@ -90,6 +90,7 @@ Blas load() {
   Blas result{};
   find(library, "cblas_sgemm", result.single.gemm);
   find(library, "cblas_ssyrk", result.single.syrk);
+  find(library, "cblas_ssymm", result.single.symm);
   find(library, "LAPACKE_ssytrd_work", result.single.sytrd);
   find(library, "LAPACKE_ssterf_work", result.single.sterf);
   find(library, "LAPACKE_sstebz_work", result.single.stebz);
@@ -101,6 +102,7 @@ Blas load() {
   find(library, "cblas_strsm", result.single.trsm);
   find(library, "cblas_dgemm", result.wide.gemm);
   find(library, "cblas_dsyrk", result.wide.syrk);
+  find(library, "cblas_dsymm", result.wide.symm);
   find(library, "LAPACKE_dsytrd_work", result.wide.sytrd);
   find(library, "LAPACKE_dsterf_work", result.wide.sterf);
   find(library, "LAPACKE_dstebz_work", result.wide.stebz);

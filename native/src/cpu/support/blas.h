@@ -22,6 +22,7 @@ template <>
 struct BlasFunctions<float> {
   decltype(&cblas_sgemm) gemm;
   decltype(&cblas_ssyrk) syrk;
+  decltype(&cblas_ssymm) symm;
   decltype(&LAPACKE_ssytrd_work) sytrd;
   decltype(&LAPACKE_ssterf_work) sterf;
   decltype(&LAPACKE_sstebz_work) stebz;
@@ -37,6 +38,7 @@ template <>
 struct BlasFunctions<double> {
   decltype(&cblas_dgemm) gemm;
   decltype(&cblas_dsyrk) syrk;
+  decltype(&cblas_dsymm) symm;
   decltype(&LAPACKE_dsytrd_work) sytrd;
   decltype(&LAPACKE_dsterf_work) sterf;
   decltype(&LAPACKE_dstebz_work) stebz;

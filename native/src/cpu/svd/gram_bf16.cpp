@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/dtype.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::svd {
@@ -32,6 +33,21 @@ void pack(const View& view, int64_t begin, int64_t count, uint16_t* packed) {
           packed[l * kDotPanel + k] = load<uint16_t>(row + 2 * l);
         }
       }
+    }
+  }
+}
+
+void add_packed_squares(const uint16_t* packed, int64_t rows, double* squares) {
+  for (int64_t i = 0; i < rows; ++i) {
+    double sums[8] = {};  // so that compilers vectorise the loop
+    for (int64_t k = 0; k < kDotPanel; k += 8) {
+      for (int64_t lane = 0; lane < 8; ++lane) {
+        const auto entry = static_cast<double>(bf16_to_float(packed[i * kDotPanel + k + lane]));
+        sums[lane] += entry * entry;
+      }
+    }
+    for (const double sum : sums) {
+      squares[i] += sum;
     }
   }
 }
