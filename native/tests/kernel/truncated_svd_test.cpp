@@ -438,6 +438,8 @@ TEST(TruncatedSvd, TheCertificateOfManyTripletsIsABound) {
   }
 }
 
+bool has_vectors(const std::string& level) { return level == "avx2" || level == "avx512"; }
+
 // Few triplets of a matrix that is large enough for a Krylov space.
 TEST(TruncatedSvd, OfALargeMatrix) {
   std::mt19937_64 random(support::seed());
@@ -445,7 +447,7 @@ TEST(TruncatedSvd, OfALargeMatrix) {
   if (support::tests_device() && support::is_emulated()) {
     GTEST_SKIP() << "a matrix of this size takes minutes on an emulated device; OnDevice has smaller ones";
   }
-  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{2051, 2100}, {2100, 2051}}) {
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{2051, 2100}, {2100, 2051}, {1027, 1101}, {1101, 1027}}) {
     Problem problem{"", rows, columns, {}};
     std::vector<float> entries;
     for (int64_t i = 0; i < rows * columns; ++i) {
@@ -463,7 +465,9 @@ TEST(TruncatedSvd, OfALargeMatrix) {
         const Solution solution = solve({matrix}, {6, tolerance, true, false, 1, level.c_str()})[0];
         ASSERT_EQ(TG_OK, solution.status) << solution.error;
         if (!support::tests_device()) {
-          EXPECT_EQ(TG_SVD_BLOCK_LANCZOS, solution.result.method);
+          // Below an order of 2048, blocks are so thin that the method needs kernels for them.
+          const bool thin = std::min(rows, columns) < 2048;
+          EXPECT_EQ(thin && !has_vectors(level) ? TG_SVD_GRAM_SINGLE : TG_SVD_BLOCK_LANCZOS, solution.result.method);
         } else if (tolerance > 1e-5) {
           EXPECT_EQ(TG_SVD_CHEBYSHEV, solution.result.method);
         }

@@ -19,7 +19,7 @@ class BlockLanczos {
   BlockLanczos(Arena& arena, int64_t order, int64_t rank);
 
   // Returns whether the method is faster than a tridiagonalisation.
-  [[nodiscard]] bool suits() const { return capacity_ > 0; }
+  [[nodiscard]] bool suits(SimdLevel level) const;
 
   // Writes the eigenvectors as rows of `x`, the first one first. `matrix` has both triangles. `tolerance` is that of singular
   // triplets, whose squared values are the eigenvalues. Returns false if the space would become too large.

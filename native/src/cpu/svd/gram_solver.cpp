@@ -31,7 +31,7 @@ struct GramAttempt {
   // Finds the leading vectors of the short side in a Krylov space.
   bool find_vectors_in_krylov_space(const View& view, SimdLevel level, const tg_svd_options& options) {
     if constexpr (kNarrow) {
-      return lanczos.suits() && lanczos.run(view, level, gram.whole(), options.tolerance, narrow.x);
+      return lanczos.suits(level) && lanczos.run(view, level, gram.whole(), options.tolerance, narrow.x);
     }
     return false;
   }

@@ -55,7 +55,7 @@ class Tracking {
       // The random directions take part in the first step only. What they find is among the leading vectors afterwards.
       const int64_t rows = step == 0 ? rows_ : 2 * rank_;
       correct(view, start, row(rows - rank_));
-      if (!orthonormalise_rows(all_.x, rank_, rows, order_, 2, products_, all_.overlap)) {
+      if (!orthonormalise_rows(level, all_.x, rank_, rows, order_, 2, products_, all_.overlap)) {
         return false;
       }
       multiply_both_sides(view, rank_, rows, all_);
