@@ -29,17 +29,28 @@ int64_t capacity_for(int64_t order, int64_t rank) {
   return few ? static_cast<int64_t>(kLargestShare * static_cast<double>(order)) / block * block : 0;
 }
 
+// Few vectors of a matrix that is nearly square need fewer products than its Gram matrix has.
+constexpr int64_t kFewest = 32;
+constexpr int64_t kNearlySquare = 2;
+
+bool avoids_gram(const View& view, int64_t rank) {
+  return view.short_side < kLarge && capacity_for(view.short_side, rank) > 0 && kFewest * rank <= view.short_side &&
+         view.long_side <= kNearlySquare * view.short_side;
+}
+
 }  // namespace
 
-BlockLanczos::BlockLanczos(Arena& arena, int64_t order, int64_t rank)
-    : order_(order),
+BlockLanczos::BlockLanczos(Arena& arena, const View& view, int64_t rank)
+    : order_(view.short_side),
       rank_(rank),
-      block_(block_for(order, rank)),
-      capacity_(capacity_for(order, rank)),
-      basis_(arena.take<float>(capacity_ > 0 ? (capacity_ + block_) * order : 0)),
+      block_(block_for(order_, rank)),
+      capacity_(rank > 0 ? capacity_for(order_, rank) : 0),
+      basis_(arena.take<float>(capacity_ > 0 ? (capacity_ + block_) * order_ : 0)),
       products_(arena.take<float>(block_ * capacity_)),
       overlap_(arena.take<float>(block_ * block_)),
-      thin_copy_(arena.take<float>(capacity_ > 0 ? thin_copy_size(block_, order) : 0)),
+      thin_copy_(arena.take<float>(capacity_ > 0 ? thin_copy_size(block_, view.long_side) : 0)),
+      entries_(rank > 0 && avoids_gram(view, rank) ? arena.take<float>(order_ * view.long_side) : nullptr),
+      of_long_(rank > 0 && avoids_gram(view, rank) ? arena.take<float>(block_ * view.long_side) : nullptr),
       projected_(arena.take<float>(capacity_ * capacity_)),
       copy_(arena.take<float>(capacity_ * capacity_)),
       combinations_(arena.take<float>(rank * capacity_)),
@@ -47,7 +58,14 @@ BlockLanczos::BlockLanczos(Arena& arena, int64_t order, int64_t rank)
 
 bool BlockLanczos::suits(SimdLevel level) const { return capacity_ > 0 && (block_ > kThinRows || has_thin_product(level)); }
 
-bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, double tolerance, float* x) {
+bool BlockLanczos::suits_without_gram(SimdLevel level) const {
+  return entries_ != nullptr && has_thin_product(level) && level != SimdLevel::kAvx512;
+}
+
+bool BlockLanczos::run(const View& view, SimdLevel level, const float* gram, double tolerance, float* x) {
+  if (gram == nullptr) {
+    read_panel(view, 0, view.long_side, entries_);
+  }
   const random::Stream stream{0, 0, random::Purpose::kKrylov};
   for (int64_t i = 0; i < block_; ++i) {
     random::normal_row(level, stream, i, order_, row(i));
@@ -59,7 +77,7 @@ bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, d
   int64_t next = block_ == kThinRows ? 6 * rank_ + 16 * block_ : std::max(3 * rank_, 2 * rank_ + 12 * block_);
   for (int64_t size = block_; size <= capacity_; size += block_) {
     check_cancelled(view);
-    extend(level, matrix, size);
+    extend(view, level, gram, size);
     if (size >= next) {
       bool converged = false;
       if (!solve(level, size, converged, tolerance)) {
@@ -81,13 +99,34 @@ bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, d
   return false;
 }
 
+// image = rows * A^T A, up to the order of the sides.
+void BlockLanczos::multiply(const View& view, SimdLevel level, const float* gram, const float* rows, float* image) const {
+  if (gram != nullptr) {
+    thin_product(level, block_, order_, order_, rows, gram, thin_copy_, image);
+    return;
+  }
+  // One of the two products is subtracted from zero, so that the sign is wrong until the end.
+  if (view.tall) {
+    thin_product(level, block_, order_, view.long_side, rows, entries_, thin_copy_, of_long_);
+    std::fill_n(image, block_ * order_, 0.0F);
+    thin_subtract(level, block_, order_, view.long_side, of_long_, entries_, image);
+  } else {
+    std::fill_n(of_long_, block_ * view.long_side, 0.0F);
+    thin_subtract(level, block_, view.long_side, order_, rows, entries_, of_long_);
+    thin_product(level, block_, view.long_side, order_, of_long_, entries_, thin_copy_, image);
+  }
+  for (int64_t i = 0; i < block_ * order_; ++i) {
+    image[i] = -image[i];
+  }
+}
+
 // Appends the image of the last block, without its part in the space. Its products with the last two blocks are the new rows of
 // the projected matrix.
-void BlockLanczos::extend(SimdLevel level, const float* matrix, int64_t size) {
+void BlockLanczos::extend(const View& view, SimdLevel level, const float* gram, int64_t size) {
   const int64_t first = std::max<int64_t>(0, size - 2 * block_);
   const int64_t near = size - first;
   float* image = row(size);
-  thin_product(level, block_, order_, order_, row(size - block_), matrix, thin_copy_, image);
+  multiply(view, level, gram, row(size - block_), image);
   thin_product(level, block_, order_, near, image, row(first), thin_copy_, products_);
   thin_subtract(level, block_, order_, near, products_, row(first), image);
   for (int64_t i = 0; i < block_; ++i) {

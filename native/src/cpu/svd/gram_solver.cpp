@@ -23,7 +23,7 @@ struct GramAttempt {
       : panel(arena.take<G>(kPanel * view.short_side)),
         probed(arena, view, kNarrow && wants_vectors ? rank : 0, !std::is_same_v<G, T>),
         gram(arena, view, rank, kept()),
-        lanczos(arena, kNarrow && wants_vectors ? view.short_side : 0, rank),
+        lanczos(arena, view, kNarrow && wants_vectors ? rank : 0),
         vectors(wants_vectors ? take_vectors<T>(arena, view, rank) : Vectors<T>{}),
         narrow(take_narrow(arena, view, wants_vectors ? rank : 0)),
         ritz(arena, wants_vectors ? rank : 1) {}
@@ -37,6 +37,14 @@ struct GramAttempt {
   }
 
   // Finds the leading vectors of the short side by tridiagonalisation.
+  bool find_vectors_without_gram(const View& view, SimdLevel level, const tg_svd_options& options) {
+    if constexpr (kNarrow) {
+      return !probed.suits() && lanczos.suits_without_gram(level) &&
+             lanczos.run(view, level, nullptr, options.tolerance, narrow.x);
+    }
+    return false;
+  }
+
   bool find_vectors(SimdLevel level, int64_t rank) {
     if constexpr (kNarrow) {
       return gram.leading_vectors(level, rank, narrow.x);
@@ -112,6 +120,11 @@ template <typename G, typename T>
 bool solve(const View& view, SimdLevel level, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
   Arena arena(workspace);
   GramAttempt<G, T> attempt(arena, view, options.rank, options.vectors != 0);
+  if (result.spectrum == nullptr && attempt.find_vectors_without_gram(view, level, options) &&
+      attempt.certify(view, level, options, result)) {
+    result.method = TG_SVD_BLOCK_LANCZOS;
+    return true;
+  }
   attempt.gram.form(view, level, attempt.panel);
   result.method = std::is_same_v<G, double> ? TG_SVD_GRAM_DOUBLE : TG_SVD_GRAM_SINGLE;
   if (result.spectrum == nullptr && attempt.find_vectors_in_krylov_space(view, level, options) &&
