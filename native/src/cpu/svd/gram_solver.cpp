@@ -36,15 +36,15 @@ struct GramAttempt {
     return false;
   }
 
-  // Finds the leading vectors of the short side by tridiagonalisation.
+  // The same, before there is a Gram matrix.
   bool find_vectors_without_gram(const View& view, SimdLevel level, const tg_svd_options& options) {
     if constexpr (kNarrow) {
-      return !probed.suits() && lanczos.suits_without_gram(level) &&
-             lanczos.run(view, level, nullptr, options.tolerance, narrow.x);
+      return lanczos.suits_without_gram(level) && lanczos.run(view, level, nullptr, options.tolerance, narrow.x);
     }
     return false;
   }
 
+  // Finds the leading vectors of the short side by tridiagonalisation.
   bool find_vectors(SimdLevel level, int64_t rank) {
     if constexpr (kNarrow) {
       return gram.leading_vectors(level, rank, narrow.x);
@@ -54,9 +54,9 @@ struct GramAttempt {
   }
 
   // Computes the triplets from the vectors of the short side. Returns whether they are within the tolerance.
-  bool certify(const View& view, SimdLevel level, const tg_svd_options& options, tg_svd_result& result) {
+  bool certify(const View& view, SimdLevel level, const tg_svd_options& options, bool has_gram, tg_svd_result& result) {
     if constexpr (kNarrow) {
-      if (probed.suits()) {
+      if (has_gram && probed.suits()) {
         const Certificate certificate = probed.run(view, level, gram.copy(), gram.wide_copy(), options.tolerance, narrow);
         if (certificate.within(options.tolerance)) {
           write_triplets(view, options, narrow, certificate, result);
@@ -121,14 +121,14 @@ bool solve(const View& view, SimdLevel level, const tg_svd_options& options, voi
   Arena arena(workspace);
   GramAttempt<G, T> attempt(arena, view, options.rank, options.vectors != 0);
   if (result.spectrum == nullptr && attempt.find_vectors_without_gram(view, level, options) &&
-      attempt.certify(view, level, options, result)) {
+      attempt.certify(view, level, options, false, result)) {
     result.method = TG_SVD_BLOCK_LANCZOS;
     return true;
   }
   attempt.gram.form(view, level, attempt.panel);
   result.method = std::is_same_v<G, double> ? TG_SVD_GRAM_DOUBLE : TG_SVD_GRAM_SINGLE;
   if (result.spectrum == nullptr && attempt.find_vectors_in_krylov_space(view, level, options) &&
-      attempt.certify(view, level, options, result)) {
+      attempt.certify(view, level, options, true, result)) {
     result.method = TG_SVD_BLOCK_LANCZOS;
     return true;
   }
@@ -145,7 +145,8 @@ bool solve(const View& view, SimdLevel level, const tg_svd_options& options, voi
     }
     write_spectrum(view, options, result);
   }
-  return options.vectors == 0 || (attempt.find_vectors(level, options.rank) && attempt.certify(view, level, options, result));
+  return options.vectors == 0 ||
+         (attempt.find_vectors(level, options.rank) && attempt.certify(view, level, options, true, result));
 }
 
 template <typename G, typename T>

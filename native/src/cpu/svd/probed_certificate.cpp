@@ -10,12 +10,16 @@
 namespace threegate::svd {
 namespace {
 
-constexpr int64_t kMany = 48;        // triplets. Fewer are cheap anyway
+constexpr int64_t kMany = 48;  // triplets. Fewer are cheap anyway
+constexpr int64_t kManyInDouble = 32;
 constexpr int64_t kGroup = 8;        // triplets of a sum, if products with the Gram matrix are in float64
 constexpr int64_t kLargeGroup = 64;  // and if not, because the tolerance is larger
 constexpr int64_t kPart = 512;       // entries of which float32 sums products, so that its rounding stays far below 1e-7
 
-int64_t groups_for(int64_t rank, int64_t group) { return rank >= kMany ? (rank + group - 1) / group : 0; }
+int64_t groups_for(int64_t rank, bool accurate) {
+  const int64_t group = accurate ? kGroup : kLargeGroup;
+  return rank >= (accurate ? kManyInDouble : kMany) ? (rank + group - 1) / group : 0;
+}
 
 void add(const float* values, int64_t count, double factor, double* sum) {
   for (int64_t i = 0; i < count; ++i) {
@@ -41,12 +45,12 @@ double to_residual(const float* x, int64_t count, double sigma, T* z) {
 }  // namespace
 
 ProbedCertificate::ProbedCertificate(Arena& arena, const View& view, int64_t rank, bool accurate)
-    : rank_(rank >= kMany ? rank : 0),
+    : rank_(groups_for(rank, accurate) > 0 ? rank : 0),
       order_(view.short_side),
       length_(view.long_side),
       accurate_(accurate),
       group_(accurate ? kGroup : kLargeGroup),
-      groups_(groups_for(rank, group_)),
+      groups_(groups_for(rank, accurate)),
       products_(arena.take<double>(rank_ * rank_)),
       wide_x_(arena.take<double>(accurate ? rank_ * order_ : 0)),
       wide_z_(arena.take<double>(accurate ? rank_ * order_ : 0)),
