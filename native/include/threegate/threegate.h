@@ -511,7 +511,7 @@ TG_API tg_status tg_diff(tg_context* context, const tg_operand* bases, const tg_
 #define TG_SVD_TRIANGLE 3
 /** Refinement of the singular vectors of a matrix nearby, see tg_svd_track. */
 #define TG_SVD_TRACKED 4
-/** Block Lanczos on the Gram matrix in float32, for few triplets of a large matrix. */
+/** Block Lanczos in float32, for few triplets of a large matrix. */
 #define TG_SVD_BLOCK_LANCZOS 5
 /** Subspace iteration with Chebyshev filters in float32, on a CUDA device. */
 #define TG_SVD_CHEBYSHEV 6
@@ -547,7 +547,8 @@ typedef struct tg_svd_result {
   double* spectrum;
   /**
    * The maximum over i of |A v_i - sigma_i u_i| and |A^T u_i - sigma_i v_i|, divided by sigma_1. It certifies that A has
-   * singular values within residual * sigma_1 of these. It is 0 without vectors.
+   * singular values within residual * sigma_1 of these. It is 0 without vectors. With 32 triplets or more it may be larger
+   * than the maximum, because it then contains a bound of rounding errors, from sums of triplets with random signs.
    */
   double residual;
   /** The largest entry of |U U^T - 1| and |V V^T - 1|. It is 0 without vectors. */
@@ -574,7 +575,8 @@ TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrice
 /**
  * Computes leading singular triplets of `count` matrices of any shapes and dtypes, or of the differences
  * matrices[i] - subtracted[i]. `subtracted` may be NULL. Differences are formed as they are read. Entries are widened one
- * panel at a time and never stored as a whole. A short side above 16384 is TG_UNSUPPORTED.
+ * panel at a time and not stored as a whole, except for few triplets of a nearly square matrix with a short side below 2048.
+ * A short side above 16384 is TG_UNSUPPORTED.
  *
  * Each matrix is solved by one thread, and several matrices are solved at the same time. Results do not depend on the
  * number of threads. All results are filled. The call returns TG_OK if every matrix reached its tolerance, and otherwise the
