@@ -102,7 +102,6 @@ Blas load() {
   find(library, "cblas_strsm", result.single.trsm);
   find(library, "cblas_dgemm", result.wide.gemm);
   find(library, "cblas_dsyrk", result.wide.syrk);
-  find(library, "cblas_dsymm", result.wide.symm);
   find(library, "LAPACKE_dsytrd_work", result.wide.sytrd);
   find(library, "LAPACKE_dsterf_work", result.wide.sterf);
   find(library, "LAPACKE_dstebz_work", result.wide.stebz);

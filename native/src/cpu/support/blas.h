@@ -38,7 +38,6 @@ template <>
 struct BlasFunctions<double> {
   decltype(&cblas_dgemm) gemm;
   decltype(&cblas_dsyrk) syrk;
-  decltype(&cblas_dsymm) symm;
   decltype(&LAPACKE_dsytrd_work) sytrd;
   decltype(&LAPACKE_dsterf_work) sterf;
   decltype(&LAPACKE_dstebz_work) stebz;

@@ -25,8 +25,8 @@ class GramMatrix {
   // What the matrix keeps beside the one that is reduced.
   enum class Keep {
     kNothing,
-    kCopy,
-    kWideCopy,  // a copy in float64, whose diagonal is accurate to float64
+    kCopy,            // with a diagonal in float64
+    kCopyAndSquares,  // with a diagonal that is also summed in float64
   };
 
   GramMatrix(Arena& arena, const View& view, int64_t rank, Keep keep)
@@ -34,21 +34,20 @@ class GramMatrix {
         matrix_(arena.take<T>(order_ * order_)),
         symmetric_(arena, order_, rank),
         packed_(arena.take<uint16_t>(std::is_same_v<T, float> ? packed_entries(order_) : 0)),
-        copy_(arena.take<T>(keep == Keep::kCopy ? order_ * order_ : 0)),
-        wide_copy_(arena.take<double>(keep == Keep::kWideCopy ? order_ * order_ : 0)),
-        squares_(arena.take<double>(keep == Keep::kWideCopy ? order_ : 0)),
+        copy_(arena.take<T>(keep != Keep::kNothing ? order_ * order_ : 0)),
+        squares_(arena.take<double>(keep != Keep::kNothing ? order_ : 0)),
         keep_(keep) {}
 
   void form(const View& view, [[maybe_unused]] SimdLevel level, T* panel) {
     std::fill_n(matrix_, order_ * order_, T{0});
-    std::fill_n(squares_, keep_ == Keep::kWideCopy ? order_ : 0, 0.0);
+    std::fill_n(squares_, keep_ != Keep::kNothing ? order_ : 0, 0.0);
     if constexpr (kHasAvx512 && std::is_same_v<T, float>) {
       if (level == SimdLevel::kAvx512 && has_bf16_dot() && is_plain_bf16(view)) {
         for (int64_t begin = 0; begin < view.long_side; begin += kDotPanel) {
           check_cancelled(view);
           pack(view, begin, std::min(kDotPanel, view.long_side - begin), packed_);
           add_products_avx512(packed_, order_, matrix_);
-          if (keep_ == Keep::kWideCopy) {
+          if (keep_ == Keep::kCopyAndSquares) {
             add_packed_squares(packed_, order_, squares_);
           }
         }
@@ -65,9 +64,9 @@ class GramMatrix {
     keep_copy();
   }
 
-  // The lower triangle, after the matrix was reduced.
+  // The entries below the diagonal and the diagonal, also after the matrix was reduced. The diagonal of the copy is zero.
   [[nodiscard]] const T* copy() const { return copy_; }
-  [[nodiscard]] const double* wide_copy() const { return wide_copy_; }
+  [[nodiscard]] const double* diagonal() const { return squares_; }
 
   bool tridiagonalise() { return symmetric_.tridiagonalise(matrix_, order_); }
 
@@ -103,7 +102,7 @@ class GramMatrix {
  private:
   // Adds the squares of a panel to the diagonal in float64. They are all positive, and their sums in float32 have a bias.
   void add_squares(const View& view, int64_t count, const T* panel) {
-    for (int64_t i = 0; keep_ == Keep::kWideCopy && i < (view.tall ? count : order_); ++i) {
+    for (int64_t i = 0; keep_ == Keep::kCopyAndSquares && i < (view.tall ? count : order_); ++i) {
       if (view.tall) {
         for (int64_t j = 0; j < order_; ++j) {
           const auto entry = static_cast<double>(panel[i * order_ + j]);
@@ -117,13 +116,14 @@ class GramMatrix {
   }
 
   void keep_copy() {
-    if (keep_ == Keep::kCopy) {
-      std::copy_n(matrix_, order_ * order_, copy_);
-    } else if (keep_ == Keep::kWideCopy) {
-      for (int64_t i = 0; i < order_; ++i) {
-        std::copy_n(matrix_ + i * order_, i, wide_copy_ + i * order_);
-        wide_copy_[i * order_ + i] = squares_[i];
-        matrix_[i * order_ + i] = static_cast<T>(squares_[i]);
+    for (int64_t i = 0; keep_ != Keep::kNothing && i < order_; ++i) {
+      std::copy_n(matrix_ + i * order_, i, copy_ + i * order_);
+      copy_[i * order_ + i] = 0;
+      T& diagonal = matrix_[i * order_ + i];
+      if (keep_ == Keep::kCopyAndSquares) {
+        diagonal = static_cast<T>(squares_[i]);
+      } else {
+        squares_[i] = static_cast<double>(diagonal);
       }
     }
   }
@@ -133,7 +133,6 @@ class GramMatrix {
   Symmetric<T> symmetric_;
   uint16_t* packed_;
   T* copy_;
-  double* wide_copy_;
   double* squares_;
   Keep keep_;
 };

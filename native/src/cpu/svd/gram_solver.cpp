@@ -57,7 +57,7 @@ struct GramAttempt {
   bool certify(const View& view, SimdLevel level, const tg_svd_options& options, bool has_gram, tg_svd_result& result) {
     if constexpr (kNarrow) {
       if (has_gram && probed.suits()) {
-        const Certificate certificate = probed.run(view, level, gram.copy(), gram.wide_copy(), options.tolerance, narrow);
+        const Certificate certificate = probed.run(view, level, gram.copy(), gram.diagonal(), options.tolerance, narrow);
         if (certificate.within(options.tolerance)) {
           write_triplets(view, options, narrow, certificate, result);
           return true;
@@ -84,7 +84,7 @@ struct GramAttempt {
 
   [[nodiscard]] typename GramMatrix<G>::Keep kept() const {
     using Keep = typename GramMatrix<G>::Keep;
-    return !probed.suits() ? Keep::kNothing : kMixed ? Keep::kWideCopy : Keep::kCopy;
+    return !probed.suits() ? Keep::kNothing : kMixed ? Keep::kCopyAndSquares : Keep::kCopy;
   }
 
   // The vectors in the precision of the Gram matrix. They are the same arrays if both precisions are float32.

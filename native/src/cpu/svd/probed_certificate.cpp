@@ -11,14 +11,14 @@ namespace threegate::svd {
 namespace {
 
 constexpr int64_t kMany = 48;  // triplets. Fewer are cheap anyway
-constexpr int64_t kManyInDouble = 32;
-constexpr int64_t kGroup = 8;        // triplets of a sum, if products with the Gram matrix are in float64
-constexpr int64_t kLargeGroup = 64;  // and if not, because the tolerance is larger
+constexpr int64_t kManyForAccuracy = 32;
+constexpr int64_t kGroup = 8;        // triplets of a sum, if the tolerance is near the rounding of float32
+constexpr int64_t kLargeGroup = 64;  // and if not
 constexpr int64_t kPart = 512;       // entries of which float32 sums products, so that its rounding stays far below 1e-7
 
 int64_t groups_for(int64_t rank, bool accurate) {
   const int64_t group = accurate ? kGroup : kLargeGroup;
-  return rank >= (accurate ? kManyInDouble : kMany) ? (rank + group - 1) / group : 0;
+  return rank >= (accurate ? kManyForAccuracy : kMany) ? (rank + group - 1) / group : 0;
 }
 
 void add(const float* values, int64_t count, double factor, double* sum) {
@@ -33,11 +33,11 @@ void add(const double* values, int64_t count, double factor, double* sum) {
   }
 }
 
-// Turns A^T A x into the residual of a triplet, and returns its length.
-template <typename T>
-double to_residual(const float* x, int64_t count, double sigma, T* z) {
+// Turns z, which is A^T A x without the diagonal, into the residual of a triplet, and returns its length.
+double to_residual(const float* x, int64_t count, double sigma, const double* diagonal, float* z) {
   for (int64_t i = 0; i < count; ++i) {
-    z[i] = static_cast<T>(static_cast<double>(z[i]) / sigma - sigma * static_cast<double>(x[i]));
+    const auto entry = static_cast<double>(x[i]);
+    z[i] = static_cast<float>((static_cast<double>(z[i]) + diagonal[i] * entry) / sigma - sigma * entry);
   }
   return norm(z, count);
 }
@@ -48,12 +48,9 @@ ProbedCertificate::ProbedCertificate(Arena& arena, const View& view, int64_t ran
     : rank_(groups_for(rank, accurate) > 0 ? rank : 0),
       order_(view.short_side),
       length_(view.long_side),
-      accurate_(accurate),
       group_(accurate ? kGroup : kLargeGroup),
       groups_(groups_for(rank, accurate)),
       products_(arena.take<double>(rank_ * rank_)),
-      wide_x_(arena.take<double>(accurate ? rank_ * order_ : 0)),
-      wide_z_(arena.take<double>(accurate ? rank_ * order_ : 0)),
       of_short_(arena.take<double>(groups_ * order_)),
       of_long_(arena.take<double>(groups_ * length_)),
       expected_(arena.take<double>(groups_ * order_)),
@@ -63,8 +60,8 @@ ProbedCertificate::ProbedCertificate(Arena& arena, const View& view, int64_t ran
       errors_(arena.take<double>(groups_)),
       signs_(arena.take<float>(rank_ + random::kBlock)) {}
 
-Certificate ProbedCertificate::run(const View& view, SimdLevel level, const float* gram, const double* wide, double tolerance,
-                                   const Vectors<float>& vectors) {
+Certificate ProbedCertificate::run(const View& view, SimdLevel level, const float* below, const double* diagonal,
+                                   double tolerance, const Vectors<float>& vectors) {
   double of_short = row_products(vectors.x, order_, vectors);
   if (of_short > tolerance / 2) {
     correct(vectors);
@@ -80,7 +77,7 @@ Certificate ProbedCertificate::run(const View& view, SimdLevel level, const floa
   }
   sort_descending(view, rank_, vectors);
   const double orthogonality = std::max(of_short, row_products(vectors.y, length_, vectors));
-  const double measured = measure(gram, wide, vectors);
+  const double measured = measure(below, diagonal, vectors);
   combine(level, vectors);
   return {probe(view, measured, vectors), orthogonality};
 }
@@ -122,22 +119,14 @@ void ProbedCertificate::correct(const Vectors<float>& vectors) {
 }
 
 // Computes the residuals according to the Gram matrix, and returns the longest one.
-double ProbedCertificate::measure(const float* gram, const double* wide, const Vectors<float>& vectors) {
+double ProbedCertificate::measure(const float* below, const double* diagonal, const Vectors<float>& vectors) {
   const lapack_int rank = blas_size(rank_);
   const lapack_int order = blas_size(order_);
   double largest = 0;
-  if (accurate_) {
-    std::copy_n(vectors.x, rank_ * order_, wide_x_);
-    blas().wide.symm(CblasRowMajor, CblasRight, CblasLower, rank, order, 1.0, wide, order, wide_x_, order, 0.0, wide_z_, order);
-  } else {
-    blas().single.symm(CblasRowMajor, CblasRight, CblasLower, rank, order, 1.0F, gram, order, vectors.x, order, 0.0F, vectors.z,
-                       order);
-  }
+  blas().single.symm(CblasRowMajor, CblasRight, CblasLower, rank, order, 1.0F, below, order, vectors.x, order, 0.0F, vectors.z,
+                     order);
   for (int64_t i = 0; i < rank_; ++i) {
-    const float* x = vectors.x + i * order_;
-    const double sigma = vectors.sigma[i];
-    largest = std::max(largest, accurate_ ? to_residual(x, order_, sigma, wide_z_ + i * order_)
-                                          : to_residual(x, order_, sigma, vectors.z + i * order_));
+    largest = std::max(largest, to_residual(vectors.x + i * order_, order_, vectors.sigma[i], diagonal, vectors.z + i * order_));
   }
   return largest;
 }
@@ -155,11 +144,7 @@ void ProbedCertificate::combine(SimdLevel level, const Vectors<float>& vectors) 
     add(x, order_, sign / vectors.sigma[i], of_short_ + group * order_);
     add(vectors.y + i * length_, length_, sign, of_long_ + group * length_);
     add(x, order_, sign * vectors.sigma[i], expected_ + group * order_);
-    if (accurate_) {
-      add(wide_z_ + i * order_, order_, sign, expected_ + group * order_);
-    } else {
-      add(vectors.z + i * order_, order_, sign, expected_ + group * order_);
-    }
+    add(vectors.z + i * order_, order_, sign, expected_ + group * order_);
   }
 }
 

@@ -19,33 +19,30 @@ namespace threegate::svd {
 
 class ProbedCertificate {
  public:
-  // `accurate` tells whether products with the Gram matrix are in float64.
+  // `accurate` tells whether the certificate is for a tolerance near the rounding of float32.
   ProbedCertificate(Arena& arena, const View& view, int64_t rank, bool accurate);
 
   // Returns whether there are enough triplets.
   [[nodiscard]] bool suits() const { return groups_ > 0; }
 
-  // Computes the triplets from the vectors of the short side. The lower triangle of the Gram matrix is in `gram`, or in `wide` if
-  // the certificate is accurate.
-  Certificate run(const View& view, SimdLevel level, const float* gram, const double* wide, double tolerance,
+  // Computes the triplets from the vectors of the short side. The Gram matrix is in `below`, whose diagonal is zero, and in
+  // `diagonal`. Products without the diagonal are smaller, and so is their rounding.
+  Certificate run(const View& view, SimdLevel level, const float* below, const double* diagonal, double tolerance,
                   const Vectors<float>& vectors);
 
  private:
   double row_products(const float* rows, int64_t length, const Vectors<float>& vectors);
   void correct(const Vectors<float>& vectors);
-  double measure(const float* gram, const double* wide, const Vectors<float>& vectors);
+  double measure(const float* below, const double* diagonal, const Vectors<float>& vectors);
   void combine(SimdLevel level, const Vectors<float>& vectors);
   double probe(const View& view, double measured, const Vectors<float>& vectors);
 
   int64_t rank_;
   int64_t order_;
   int64_t length_;
-  bool accurate_;
   int64_t group_;     // triplets of a sum
   int64_t groups_;    // sums
   double* products_;  // rank x rank
-  double* wide_x_;    // rank x order, if accurate
-  double* wide_z_;    // the same: first A^T A x, then the residuals
   double* of_short_;  // groups x order: sums of x / sigma
   double* of_long_;   // groups x length: sums of y
   double* expected_;  // groups x order: sums of A^T y according to the Gram matrix
