@@ -1,10 +1,10 @@
 // Measures the comparison of pairs of every dtype with all outputs except the mask, and a plain read of the
 // same bytes.
 //
-// usage: threegate_bench_dtypes [ROUNDS]. Prints one line for each pair and share of changed entries: the pair, changed entries
-// per mille, bytes of a pair of entries, nanoseconds per pair, gigabytes per second, the read bandwidth, and the ratio. Reads and
-// comparisons alternate, and the best one counts, because other programs may run. THREEGATE_SIMD selects the
-// instruction set. One thread.
+// usage: threegate_bench_dtypes [ROUNDS [PAIR...]]. A PAIR is a name that it prints; without one, it measures all. Prints one
+// line for each pair and share of changed entries: the pair, changed entries per mille, bytes of a pair of entries, nanoseconds
+// per pair, gigabytes per second, the read bandwidth, and the ratio. Reads and comparisons alternate, and the best one counts,
+// because other programs may run. THREEGATE_SIMD selects the instruction set. One thread.
 #include <immintrin.h>
 
 #include <string>
@@ -68,6 +68,8 @@ struct Side {
 struct Pair {
   Side base;
   Side tuned;
+
+  [[nodiscard]] std::string name() const { return base.name() + " / " + tuned.name(); }
 };
 
 // Entries of a side. Scaled entries are stored 64 times as large.
@@ -162,10 +164,9 @@ void measure(const Pair& pair, int64_t per_mille, int rounds) {
     }
   }
   const auto count = static_cast<double>(kPartEntries);
-  std::printf("%s / %s\t%ld\t%ld\t%.3f\t%.1f\t%.1f\t%.2f\n", pair.base.name().c_str(), pair.tuned.name().c_str(),
-              static_cast<long>(per_mille), static_cast<long>(bytes), compare / count * 1e9,
-              static_cast<double>(bytes) * count / compare * 1e-9, static_cast<double>(bytes) * count / read * 1e-9,
-              read / compare);
+  std::printf("%s\t%ld\t%ld\t%.3f\t%.1f\t%.1f\t%.2f\n", pair.name().c_str(), static_cast<long>(per_mille),
+              static_cast<long>(bytes), compare / count * 1e9, static_cast<double>(bytes) * count / compare * 1e-9,
+              static_cast<double>(bytes) * count / read * 1e-9, read / compare);
   std::fflush(stdout);
 }
 
@@ -180,6 +181,9 @@ int main(int count, char** arguments) {
                         {{TG_F8_E5M2, false}, {TG_F8_E5M2, false}}, {{TG_BF16, false}, {TG_BF16, false}}};
   std::printf("pair\tchanged, per mille\tbytes\tns an entry\tGB/s\tread GB/s\tratio\n");
   for (const Pair& pair : pairs) {
+    if (count > 2 && std::find(arguments + 2, arguments + count, pair.name()) == arguments + count) {
+      continue;
+    }
     for (const int64_t per_mille : {0, 10, 200, 1000}) {
       measure(pair, per_mille, rounds);
     }

@@ -144,7 +144,7 @@ class Bench {
     });
     measure("diff", [&] { return tg_diff(context_.get(), &before_, &after_, 1, &options, nullptr, &of_diff, &profiles, &diff); });
     const std::vector<int32_t> bins = bins_of(base_);
-    const tg_change_model model{sizeof(model), &before_, changed.data(), bins.data(), bins.back() + 1};
+    const tg_change_model model{sizeof(model), &before_, changed.data(), bins.data(), bins.back() + 1, nullptr};
     std::vector<double> rows(static_cast<size_t>(shape_.rows));
     std::vector<double> columns(static_cast<size_t>(shape_.columns));
     std::vector<double> of_bins(static_cast<size_t>(model.bin_count));

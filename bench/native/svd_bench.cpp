@@ -1,6 +1,6 @@
 // Leading singular triplets of bf16 matrices of the shapes of language models, with one thread. Writes the matrices, widened to
-// float32, for other programs to DIR/ROWSxCOLUMNS.f32. Prints: rows, columns, rank, tolerance, name, seconds (the best of three),
-// residual.
+// float32, for other programs to DIR/ROWSxCOLUMNS.f32. Prints: rows, columns, rank, tolerance, name, processor seconds (the best
+// of three), residual.
 //
 //   threegate_bench_svd DIR
 #include <fstream>

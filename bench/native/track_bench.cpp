@@ -1,6 +1,6 @@
 // Leading singular triplets tracked from a base to a checkpoint close to it, compared with a decomposition from the beginning, on
 // one thread. The step has Gaussian entries of a thousandth of the weights, stored in bf16. That is more than a typical step of
-// reinforcement learning. Prints: rows, columns, rank, tolerance, seconds tracked, seconds from the beginning (the best of
+// reinforcement learning. Prints: rows, columns, rank, tolerance, processor seconds tracked and from the beginning (the best of
 // three), whether tracking was used, and the residual. The whole decomposition of the base serves every checkpoint and is not
 // counted. Its seconds are printed first.
 #include "support.h"
@@ -30,7 +30,7 @@ int main() {
                                                              &tracked.result, &size));
         const bench::Memory host = bench::allocate(size.host_bytes);
         const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
-        const double own = bench::seconds(3, [&] {
+        const double own = bench::processor_seconds(3, [&] {
           bench::require(context.get(), tg_svd_track(context.get(), &matrix, nullptr, 1, &tracked.options, &start, nullptr,
                                                      &workspace, &tracked.result));
         });

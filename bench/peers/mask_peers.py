@@ -1,9 +1,10 @@
 """Measures the principal mask in the formulations that torch and numpy offer, on the factors of threegate_bench_mask.
 
-Each stores the reconstruction, which the kernel does not. Prints, tab-separated: rows, columns, rank, name, seconds (the best of
-two), bytes of the reconstruction. One thread, float32.
+Each stores the reconstruction, which the kernel does not. Prints, tab-separated: rows, columns, rank, name, processor seconds (the
+best of several), bytes of the reconstruction. One thread, float32.
 """
 import os
+import pathlib
 import sys
 import time
 
@@ -34,18 +35,23 @@ def numpy_partition(values, left, right, count):
 
 
 def main(directory):
-    for rows, columns in ((1536, 1536), (1536, 8960), (4096, 4096)):
+    for file in sorted(pathlib.Path(directory).glob("*x*.f32"), key=lambda file: file.stat().st_size):
+        rows, columns = map(int, file.stem.split("x"))
         rank = min(rows, columns) // 10
-        data = torch.from_numpy(np.fromfile(f"{directory}/{rows}x{columns}.f32", np.float32))
+        data = torch.from_numpy(np.fromfile(file, np.float32))
         values, left, right = data[:rank], data[rank : rank + rank * rows], data[rank + rank * rows :]
         left, right = left.reshape(rank, rows), right.reshape(rank, columns)
-        for name, select in (("torch.topk", torch_topk), ("torch.kthvalue", torch_kthvalue), ("numpy partition", numpy_partition)):
+        for name, runs, select in (
+            ("torch.topk", 2, torch_topk),
+            ("torch.kthvalue", 2, torch_kthvalue),
+            ("numpy partition", 15, numpy_partition),
+        ):
             best = float("inf")
-            for _ in range(2):
-                start = time.perf_counter()
+            for _ in range(runs):
+                start = time.process_time()
                 select(values, left, right, rows * columns // 2)
-                best = min(best, time.perf_counter() - start)
-            print(rows, columns, rank, name, f"{best:.4f}", 4 * rows * columns, sep="\t", flush=True)
+                best = min(best, time.process_time() - start)
+            print(rows, columns, rank, name, f"{best:.5f}", 4 * rows * columns, sep="\t", flush=True)
 
 
 main(sys.argv[1])

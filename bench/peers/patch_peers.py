@@ -2,8 +2,8 @@
 
 make: writes DIRECTORY/base and DIRECTORY/tuned, bf16 in the shapes of Qwen2.5-1.5B with 3.1 GB each. 1 % of the elements differ by one
 spacing.
-create: writes the positions and values of the changed elements to a safetensors file, without checksums. Prints the best of three times
-in seconds.
+create: writes the positions and values of the changed elements to a safetensors file, without checksums. Prints the least elapsed and
+processor seconds of five runs.
 evict: drops the files from the page cache.
 """
 import os
@@ -47,7 +47,7 @@ def make(directory):
 
 
 def create(directory):
-    begin = time.perf_counter()
+    begin, processor = time.perf_counter(), time.process_time()
     before = load_file(directory / "base" / "model.safetensors")
     after = load_file(directory / "tuned" / "model.safetensors")
     patch = {}
@@ -58,7 +58,7 @@ def create(directory):
             patch[name + ".idx"] = positions.to(torch.int32)
             patch[name + ".val"] = new[positions]
     save_file(patch, directory / "torch.safetensors")
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, time.process_time() - processor
 
 
 def evict(files):
@@ -72,6 +72,7 @@ def evict(files):
 if sys.argv[1] == "make":
     make(pathlib.Path(sys.argv[2]))
 elif sys.argv[1] == "create":
-    print(f"{min(create(pathlib.Path(sys.argv[2])) for _ in range(3)):.3f}")
+    elapsed, processor = zip(*(create(pathlib.Path(sys.argv[2])) for _ in range(5)))
+    print(f"{min(elapsed):.3f}\t{min(processor):.2f}")
 else:
     evict(sys.argv[2:])

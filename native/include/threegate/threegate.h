@@ -511,7 +511,7 @@ TG_API tg_status tg_diff(tg_context* context, const tg_operand* bases, const tg_
 #define TG_SVD_TRIANGLE 3
 /** Refinement of the singular vectors of a matrix nearby, see tg_svd_track. */
 #define TG_SVD_TRACKED 4
-/** Block Lanczos on the Gram matrix in float32, for few triplets of a large matrix. */
+/** Block Lanczos in float32, for few triplets of a large matrix. */
 #define TG_SVD_BLOCK_LANCZOS 5
 /** Subspace iteration with Chebyshev filters in float32, on a CUDA device. */
 #define TG_SVD_CHEBYSHEV 6
@@ -547,7 +547,8 @@ typedef struct tg_svd_result {
   double* spectrum;
   /**
    * The maximum over i of |A v_i - sigma_i u_i| and |A^T u_i - sigma_i v_i|, divided by sigma_1. It certifies that A has
-   * singular values within residual * sigma_1 of these. It is 0 without vectors.
+   * singular values within residual * sigma_1 of these. It is 0 without vectors. With 32 triplets or more it may be larger
+   * than the maximum, because it then contains a bound of rounding errors, from sums of triplets with random signs.
    */
   double residual;
   /** The largest entry of |U U^T - 1| and |V V^T - 1|. It is 0 without vectors. */
@@ -574,7 +575,8 @@ TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrice
 /**
  * Computes leading singular triplets of `count` matrices of any shapes and dtypes, or of the differences
  * matrices[i] - subtracted[i]. `subtracted` may be NULL. Differences are formed as they are read. Entries are widened one
- * panel at a time and never stored as a whole. A short side above 16384 is TG_UNSUPPORTED.
+ * panel at a time and not stored as a whole, except for few triplets of a nearly square matrix with a short side below 2048.
+ * A short side above 16384 is TG_UNSUPPORTED.
  *
  * Each matrix is solved by one thread, and several matrices are solved at the same time. Results do not depend on the
  * number of threads. All results are filled. The call returns TG_OK if every matrix reached its tolerance, and otherwise the
@@ -617,8 +619,9 @@ TG_API tg_status tg_svd_track_workspace(tg_context* context, const tg_operand* m
  *
  * Up to two steps of Rayleigh-Ritz combine the leading vectors, a first-order correction of each (Davidson, 1975), and eight
  * random directions, which turn towards components that the start does not contain. The result has the same certificate as
- * that of tg_svd. If it does not reach the tolerance, or if the rank is above an eighth of the short side, the matrix is
- * decomposed as by tg_svd. `method` of the result tells which way was taken.
+ * that of tg_svd. If it does not reach the tolerance, or if the rank is above an eighth of the short side (from a twelfth on,
+ * if the tolerance is below 1e-5 and the long side above two short ones), the matrix is decomposed as by tg_svd. `method` of
+ * the result tells which way was taken.
  *
  * The certificate proves that the results are singular triplets. That they are the leading ones relies on the start and on
  * the random directions. A direction that is new and only slightly above the others can be missed.
@@ -796,8 +799,8 @@ typedef struct tg_mask_options {
 
 /**
  * Writes the memory that tg_mask_select needs with the same arguments to `workspace_size`. It does not grow with
- * rows * columns. For triplets the call also allocates float32 copies of their vectors, and at most about 50 MB for entries
- * close to the last selected one.
+ * rows * columns. For triplets it has float32 copies of their vectors, and the call also allocates at most about 50 MB for
+ * entries close to the last selected one.
  */
 TG_API tg_status tg_mask_select_workspace(tg_context* context, const tg_mask_scores* scores, const tg_mask_options* options,
                                           tg_workspace_size* workspace_size);
@@ -873,6 +876,27 @@ TG_API tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* m
  */
 TG_API tg_status tg_magnitude_profile(tg_context* context, const tg_operand* matrix, const double* table, double* row_sums,
                                       double* column_sums);
+
+/**
+ * Counts entries by the bf16 magnitude codes that a matrix has, and by pairs of masks. A small matrix has few codes, so that this
+ * costs as much as its entries, and not as much as TG_MAGNITUDE_CODES counters. `sets` has masks of the shape of the matrix. It
+ * may be NULL, for none.
+ *
+ * `codes` receives the codes in ascending order, and `code_count` their number. all[c] becomes the number of entries with the
+ * code codes[c]. common[(i * sets->count + j) * capacity + c] becomes the number of those in both mask i and mask j, for all i
+ * and j. `capacity` is the number of elements of `codes` and of `all`, and `common` has sets->count * sets->count * capacity. The
+ * smaller one of rows * columns and TG_MAGNITUDE_CODES is always enough.
+ */
+TG_API tg_status tg_magnitude_overlaps(tg_context* context, const tg_operand* matrix, const tg_mask_sets* sets, int64_t capacity,
+                                       int32_t* codes, int64_t* all, int64_t* common, int64_t* code_count);
+
+/**
+ * Sums numbers over the entries of each row and of each column, as tg_magnitude_profile does, for several tables at once. Table t
+ * has the number values[t * code_count + c] for the magnitude code codes[c], and 0 for all other codes. The sums of row i are
+ * row_sums[t * rows + i], and those of column j are column_sums[t * columns + j]. Codes may be in any order, each at most once.
+ */
+TG_API tg_status tg_magnitude_sums(tg_context* context, const tg_operand* matrix, const int32_t* codes, int64_t code_count,
+                                   const double* values, int64_t table_count, double* row_sums, double* column_sums);
 
 /* ---------------------------------------------------------------- curvature --------------------------------------- */
 
@@ -1080,6 +1104,41 @@ typedef struct tg_patch_entries {
  */
 TG_API tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const tg_patch_entries* entries,
                                   int64_t* changed);
+
+/** The elements of a pair in two files. */
+typedef struct tg_patch_files {
+  /** sizeof(tg_patch_files). */
+  int64_t size;
+  /** The file with the elements before the step. */
+  tg_mapped_file* before;
+  /** The file with the elements after the step. It may be the same file. */
+  tg_mapped_file* after;
+  /** The position of the first element before the step, in bytes. */
+  int64_t before_offset;
+  /** The position of the first element after the step, in bytes. */
+  int64_t after_offset;
+  /** The number of elements, 0 to 2^32. */
+  int64_t count;
+  /** The position of the first element in `entries`. The positions of all elements are below 2^32. */
+  int64_t first;
+  /** The state of tg_xxh3_update to which the bytes before the step are added, or NULL. */
+  void* before_state;
+  /** The state of tg_xxh3_update to which the bytes after the step are added, or NULL. */
+  void* after_state;
+  /** The bytes of an element: 1, 2, 4 or 8. */
+  int32_t width;
+  /** TG_PATCH_OVERWRITE or TG_PATCH_XOR. */
+  int32_t form;
+} tg_patch_files;
+
+/**
+ * Does what tg_patch_extract does for elements in files, and adds their bytes to digests. It reads each byte once, with read
+ * calls into memory of the context that fits a cache. The entries and the digests are therefore those of the same bytes, even
+ * if another process writes to a file. It runs on the calling thread. `entries` is in host memory. Returns TG_IO if a file has
+ * become shorter or the device fails.
+ */
+TG_API tg_status tg_patch_extract_files(tg_context* context, const tg_patch_files* files, const tg_patch_entries* entries,
+                                        int64_t* changed);
 
 /**
  * Applies entries in place to the `count` elements at `target`. All positions are checked before anything is written. A
@@ -1450,10 +1509,15 @@ typedef struct tg_change_model {
   const tg_operand* base;
   /** The changed entries, in the layout of tg_diff_profiles.mask. */
   const uint64_t* changed;
-  /** The bin of each bf16 magnitude code: TG_MAGNITUDE_CODES elements, each 0 to bin_count - 1. */
+  /** The bin of each bf16 magnitude code: TG_MAGNITUDE_CODES elements, each 0 to bin_count - 1. Not read if there are ends. */
   const int32_t* bins;
   /** The number of bins, 1 to TG_MAGNITUDE_CODES. */
   int64_t bin_count;
+  /**
+   * NULL, or `bin_count` exclusive ends of ranges of codes, which are the bins. They ascend, and the last is TG_MAGNITUDE_CODES.
+   * For a small matrix this is much less than an element for each code.
+   */
+  const int32_t* bin_ends;
 } tg_change_model;
 
 /** The options of tg_change_fit. */

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "api/backend.h"
 #include "common/control.h"
@@ -53,6 +54,7 @@ struct tg_context {
   threegate::ThreadPool pool;
   std::unique_ptr<threegate::CudaDevice> cuda;  // nullptr if kernels run on the CPU
   const tg_control* control = nullptr;          // of the calls that take none
+  std::vector<uint8_t> blocks;                  // where calls read files; kept, because fresh pages cost much
   std::atomic<bool> busy{false};
   std::mutex error_mutex;
   std::string error;
@@ -112,14 +114,33 @@ template <typename Struct>
 constexpr int64_t kFirstSize = sizeof(Struct);
 template <>
 inline constexpr int64_t kFirstSize<tg_capabilities> = 992;  // without blas_file
+template <>
+inline constexpr int64_t kFirstSize<tg_change_model> = 40;  // without bin_ends
 
 // Throws INVALID_ARGUMENT unless the struct is not null and has the size that this library was built with.
 template <typename Struct>
 void require_struct(const Struct* argument, const char* name) {
-  static_assert(kFirstSize<Struct> == sizeof(Struct), "the struct has grown: use write_struct, or read it in a similar way");
+  static_assert(kFirstSize<Struct> == sizeof(Struct), "the struct has grown: use read_struct or write_struct");
   require(argument != nullptr, name, "NULL", "it must point to a struct");
   require(argument->size == static_cast<int64_t>(sizeof(Struct)), name, "a struct of size " + std::to_string(argument->size),
           ("the size in this library is " + std::to_string(sizeof(Struct))).c_str());
+}
+
+template <typename Struct>
+void require_known_size(int64_t size, const char* name) {
+  require(size >= kFirstSize<Struct> && size <= static_cast<int64_t>(sizeof(Struct)), name,
+          "a struct of size " + std::to_string(size), ("the size in this library is " + std::to_string(sizeof(Struct))).c_str());
+}
+
+// Returns a copy of a struct of the caller. What an older header does not have is 0.
+template <typename Struct>
+Struct read_struct(const Struct* argument, const char* name) {
+  require(argument != nullptr, name, "NULL", "it must point to a struct");
+  const int64_t size = argument->size;
+  require_known_size<Struct>(size, name);
+  Struct copy{};
+  std::memcpy(&copy, argument, static_cast<size_t>(size));
+  return copy;
 }
 
 // Writes `values` to a struct of the caller, which may end earlier because it comes from an older header. Its `size` stays as it
@@ -128,8 +149,7 @@ template <typename Struct>
 void write_struct(Struct values, Struct* destination, const char* name) {
   require(destination != nullptr, name, "NULL", "it must point to a struct");
   const int64_t size = destination->size;
-  require(size >= kFirstSize<Struct> && size <= static_cast<int64_t>(sizeof(Struct)), name,
-          "a struct of size " + std::to_string(size), ("the size in this library is " + std::to_string(sizeof(Struct))).c_str());
+  require_known_size<Struct>(size, name);
   values.size = size;
   std::memcpy(destination, &values, static_cast<size_t>(size));
 }

@@ -223,6 +223,12 @@ void require_intact(const void* data, int64_t bytes) {
   }
 }
 
+void require_file_range(const tg_mapped_file& file, int64_t offset, int64_t bytes) { file.require_range(offset, bytes); }
+
+void copy_file_range(const tg_mapped_file& file, int64_t offset, int64_t bytes, void* destination) {
+  file.read(offset, bytes, static_cast<char*>(destination));
+}
+
 }  // namespace threegate
 
 extern "C" {

@@ -4,10 +4,16 @@
 
 #include <cstdint>
 
+#include "threegate/threegate.h"
+
 namespace threegate {
 
 // Throws IO if [data, data + bytes) overlaps a mapped file that has lost mapped bytes since it was opened.
 void require_intact(const void* data, int64_t bytes);
+
+// Copies a range of a file, which require_file_range checked, with read calls.
+void require_file_range(const tg_mapped_file& file, int64_t offset, int64_t bytes);
+void copy_file_range(const tg_mapped_file& file, int64_t offset, int64_t bytes, void* destination);
 
 }  // namespace threegate
 

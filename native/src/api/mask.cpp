@@ -62,6 +62,32 @@ void require_result(const tg_mask_sets& sets, int32_t operation, const uint64_t*
   require(entries != nullptr, "entries", "NULL", "it must point to an int64_t");
 }
 
+void require_room(int64_t capacity, const int32_t* codes, const int64_t* all, const int64_t* common, const int64_t* code_count,
+                  bool has_sets) {
+  require(capacity >= 0 && capacity <= TG_MAGNITUDE_CODES, "capacity", std::to_string(capacity),
+          "allowed are 0 to TG_MAGNITUDE_CODES");
+  require((codes != nullptr && all != nullptr) || capacity == 0, "codes or all", "NULL", "both arrays are required");
+  require(common != nullptr || capacity == 0 || !has_sets, "common", "NULL", "it must have room for all pairs of masks");
+  require(code_count != nullptr, "code_count", "NULL", "it must point to an int64_t");
+}
+
+void require_tables(const tg_operand& matrix, const mask::KeyedTables& tables, const double* row_sums,
+                    const double* column_sums) {
+  require(tables.code_count >= 0 && tables.code_count <= TG_MAGNITUDE_CODES, "code_count", std::to_string(tables.code_count),
+          "allowed are 0 to TG_MAGNITUDE_CODES");
+  require(tables.table_count >= 1 && tables.table_count <= TG_MASK_MOST_SETS, "table_count", std::to_string(tables.table_count),
+          "allowed are 1 to TG_MASK_MOST_SETS");
+  require((tables.codes != nullptr && tables.values != nullptr) || tables.code_count == 0, "codes or values", "NULL",
+          "both are required");
+  for (int64_t i = 0; i < tables.code_count; ++i) {
+    if (tables.codes[i] < 0 || tables.codes[i] >= TG_MAGNITUDE_CODES) {
+      throw_invalid_argument("codes", std::to_string(tables.codes[i]), "each must be 0 to TG_MAGNITUDE_CODES - 1");
+    }
+  }
+  require((row_sums != nullptr || matrix.values.rows == 0) && (column_sums != nullptr || matrix.values.columns == 0),
+          "row_sums or column_sums", "NULL", "both arrays of sums are required");
+}
+
 // Bytes of host memory.
 int64_t mask_workspace_bytes(const tg_context& context, const tg_mask_scores& scores) {
   constexpr int64_t kNothing = 64;
@@ -173,6 +199,39 @@ tg_status tg_magnitude_profile(tg_context* context, const tg_operand* matrix, co
     } else {
       threegate::mask::magnitude_profile(*matrix, table, row_sums, column_sums);
     }
+    threegate::require_intact_operand(*matrix);
+  });
+}
+
+tg_status tg_magnitude_overlaps(tg_context* context, const tg_operand* matrix, const tg_mask_sets* sets, int64_t capacity,
+                                int32_t* codes, int64_t* all, int64_t* common, int64_t* code_count) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_operand(matrix, "matrix");
+    threegate::require_operand_on_host(*context, matrix, "matrix");
+    if (sets != nullptr) {
+      threegate::require_sets(sets);
+      threegate::require(sets->rows == matrix->values.rows && sets->columns == matrix->values.columns, "sets.rows or columns",
+                         std::to_string(sets->rows) + " x " + std::to_string(sets->columns), "they must be those of the matrix");
+      for (int64_t i = 0; i < sets->count; ++i) {
+        threegate::require_on_host(*context, sets->masks[i], "sets.masks");
+      }
+    }
+    threegate::require_room(capacity, codes, all, common, code_count, sets != nullptr);
+    const int64_t found = threegate::mask::magnitude_overlaps(*matrix, sets, {capacity, codes, all, common});
+    threegate::require(found <= capacity, "capacity", std::to_string(capacity),
+                       ("the matrix has " + std::to_string(found) + " codes").c_str());
+    *code_count = found;
+    threegate::require_intact_operand(*matrix);
+  });
+}
+
+tg_status tg_magnitude_sums(tg_context* context, const tg_operand* matrix, const int32_t* codes, int64_t code_count,
+                            const double* values, int64_t table_count, double* row_sums, double* column_sums) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_operand(matrix, "matrix");
+    threegate::require_operand_on_host(*context, matrix, "matrix");
+    threegate::require_tables(*matrix, {codes, code_count, values, table_count}, row_sums, column_sums);
+    threegate::mask::magnitude_sums(*matrix, {codes, code_count, values, table_count}, row_sums, column_sums);
     threegate::require_intact_operand(*matrix);
   });
 }

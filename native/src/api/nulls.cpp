@@ -86,20 +86,38 @@ void require_bases(const tg_context& context, const tg_residual* residual, const
   require(left->rows == right->rows, "right.rows", std::to_string(right->rows), "it must be the number of rows of left");
 }
 
-void require_model(const tg_context& context, const tg_change_model* model) {
-  require_struct(model, "model");
-  require_operand(model->base, "base");
-  require_operand_on_host(context, model->base, "base");
-  const bool empty = model->base->values.rows == 0 || model->base->values.columns == 0;
-  require(model->changed != nullptr || empty, "model.changed", "NULL", "a mask is required");
-  require_on_host(context, model->changed, "model.changed");
-  require(model->bin_count >= 1 && model->bin_count <= TG_MAGNITUDE_CODES, "model.bin_count", std::to_string(model->bin_count),
+void require_bins(const tg_change_model& model) {
+  require(model.bin_count >= 1 && model.bin_count <= TG_MAGNITUDE_CODES, "model.bin_count", std::to_string(model.bin_count),
           "allowed are 1 to TG_MAGNITUDE_CODES");
-  require(model->bins != nullptr, "model.bins", "NULL", "TG_MAGNITUDE_CODES bins are required");
-  for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
-    require(model->bins[code] >= 0 && model->bins[code] < model->bin_count, "model.bins", std::to_string(model->bins[code]),
-            "each must be 0 to bin_count - 1");
+  if (model.bin_ends != nullptr) {
+    int32_t before = 0;
+    for (int64_t bin = 0; bin < model.bin_count; before = model.bin_ends[bin], ++bin) {
+      const bool last = bin == model.bin_count - 1;
+      if (model.bin_ends[bin] <= before || (model.bin_ends[bin] == TG_MAGNITUDE_CODES) != last) {
+        throw_invalid_argument("model.bin_ends", std::to_string(model.bin_ends[bin]),
+                               "they must ascend, and the last must be TG_MAGNITUDE_CODES");
+      }
+    }
+    return;
   }
+  require(model.bins != nullptr, "model.bins", "NULL", "TG_MAGNITUDE_CODES bins are required");
+  for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
+    // A text for each bin would cost more than a small model.
+    if (model.bins[code] < 0 || model.bins[code] >= model.bin_count) {
+      throw_invalid_argument("model.bins", std::to_string(model.bins[code]), "each must be 0 to bin_count - 1");
+    }
+  }
+}
+
+tg_change_model require_model(const tg_context& context, const tg_change_model* argument) {
+  const tg_change_model model = read_struct(argument, "model");
+  require_operand(model.base, "base");
+  require_operand_on_host(context, model.base, "base");
+  const bool empty = model.base->values.rows == 0 || model.base->values.columns == 0;
+  require(model.changed != nullptr || empty, "model.changed", "NULL", "a mask is required");
+  require_on_host(context, model.changed, "model.changed");
+  require_bins(model);
+  return model;
 }
 
 void require_logits(const tg_change_model& model, const tg_change_logits* logits) {
@@ -217,9 +235,9 @@ tg_status tg_sign_flip(tg_context* context, const tg_residual* residual, const t
 
 tg_status tg_change_workspace(tg_context* context, const tg_change_model* model, tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_model(*context, model);
+    const tg_change_model known = threegate::require_model(*context, model);
     threegate::require_struct(workspace_size, "workspace_size");
-    workspace_size->host_bytes = threegate::nulls::change_workspace_bytes(context->pool, *model);
+    workspace_size->host_bytes = threegate::nulls::change_workspace_bytes(context->pool, known);
     workspace_size->device_bytes = 0;
   });
 }
@@ -227,14 +245,14 @@ tg_status tg_change_workspace(tg_context* context, const tg_change_model* model,
 tg_status tg_change_fit(tg_context* context, const tg_change_model* model, const tg_change_options* options,
                         const tg_workspace* workspace, tg_change_logits* logits) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_model(*context, model);
+    const tg_change_model known = threegate::require_model(*context, model);
     threegate::require_struct(options, "options");
     threegate::require_tolerance(options->tolerance);
     threegate::require_steps(options->most_steps);
-    threegate::require_logits(*model, logits);
-    threegate::require_workspace(workspace, threegate::nulls::change_workspace_bytes(context->pool, *model));
-    threegate::nulls::fit_changes(context->pool, context->simd, *model, *options, workspace->host, *logits);
-    threegate::require_intact_operand(*model->base);
+    threegate::require_logits(known, logits);
+    threegate::require_workspace(workspace, threegate::nulls::change_workspace_bytes(context->pool, known));
+    threegate::nulls::fit_changes(context->pool, context->simd, known, *options, workspace->host, *logits);
+    threegate::require_intact_operand(*known.base);
   });
 }
 
@@ -242,17 +260,17 @@ tg_status tg_change_score(tg_context* context, const tg_change_model* model, con
                           const uint64_t* const* sets, int64_t set_count, const tg_workspace* workspace,
                           tg_change_score_result* results) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_model(*context, model);
-    threegate::require_logits(*model, logits);
+    const tg_change_model known = threegate::require_model(*context, model);
+    threegate::require_logits(known, logits);
     threegate::require(set_count >= 1 && sets != nullptr && results != nullptr, "sets or results", "NULL",
                        "at least one set and as many results are required");
     for (int64_t i = 0; i < set_count; ++i) {
       threegate::require(sets[i] != nullptr, "sets", "NULL", "each must be a mask");
       threegate::require_on_host(*context, sets[i], "sets");
     }
-    threegate::require_workspace(workspace, threegate::nulls::change_workspace_bytes(context->pool, *model));
-    threegate::nulls::score_changes(context->pool, context->simd, *model, *logits, sets, set_count, workspace->host, results);
-    threegate::require_intact_operand(*model->base);
+    threegate::require_workspace(workspace, threegate::nulls::change_workspace_bytes(context->pool, known));
+    threegate::nulls::score_changes(context->pool, context->simd, known, *logits, sets, set_count, workspace->host, results);
+    threegate::require_intact_operand(*known.base);
   });
 }
 

@@ -1,9 +1,13 @@
 #include "cpu/patch/patch.h"
 
+#include <algorithm>
 #include <array>
+#include <memory>
 
 #include "api/context.h"
+#include "api/mapped_file.h"
 #include "api/operand.h"
+#include "cpu/digest/xxh3.h"
 
 namespace threegate {
 namespace {
@@ -66,6 +70,60 @@ void require_positions(const uint32_t* positions, int64_t count, int64_t previou
   require(previous >= -1 && previous < kMostElements, "previous", std::to_string(previous), "allowed are -1 to 2^32 - 1");
 }
 
+// Bytes of a block that is read, digested and compared. Two blocks fit a half of most second-level caches.
+constexpr int64_t kFileBlock = int64_t{1} << 17;
+
+void require_files(const tg_patch_files* files) {
+  require_struct(files, "files");
+  require(files->before != nullptr && files->after != nullptr, "files.before or after", "NULL", "they must be open mapped files");
+  require_kind(files->width, files->form, "files");
+  require_count(files->count, "files.count");
+  require(files->first >= 0 && files->first <= kMostElements - files->count, "files.first", std::to_string(files->first),
+          "positions are 0 to 2^32 - 1");
+  require_file_range(*files->before, files->before_offset, files->count * files->width);
+  require_file_range(*files->after, files->after_offset, files->count * files->width);
+  require(files->before_state == nullptr || files->before_state != files->after_state, "files.before_state",
+          "that of after_state", "each has its own");
+}
+
+// Returns the places of two blocks, which are aligned for vectors.
+std::array<uint8_t*, 2> blocks_of(tg_context& context) {
+  constexpr int64_t kAlignment = 64;
+  context.blocks.resize(static_cast<size_t>(2 * kFileBlock + kAlignment));
+  void* first = context.blocks.data();
+  size_t room = context.blocks.size();
+  auto* const aligned = static_cast<uint8_t*>(std::align(kAlignment, 2 * kFileBlock, first, room));
+  return {aligned, aligned + kFileBlock};
+}
+
+int64_t extract_files(tg_context& context, const tg_patch_files& files, const tg_patch_entries& entries) {
+  const auto [before, after] = blocks_of(context);
+  const digest::Xxh3Function update = digest::choose_xxh3(context.simd);
+  const int64_t block = kFileBlock / files.width;
+  int64_t found = 0;
+  for (int64_t at = 0; at < files.count; at += block) {
+    const int64_t count = std::min(block, files.count - at);
+    const int64_t bytes = count * files.width;
+    copy_file_range(*files.before, files.before_offset + at * files.width, bytes, before);
+    copy_file_range(*files.after, files.after_offset + at * files.width, bytes, after);
+    if (files.before_state != nullptr) {
+      update({files.before_state, before, bytes});
+    }
+    if (files.after_state != nullptr) {
+      update({files.after_state, after, bytes});
+    }
+    const tg_patch_pair pair{sizeof(pair), before, after, count, files.first + at, files.width, files.form};
+    tg_patch_entries left = entries;
+    left.count = std::max<int64_t>(0, entries.count - found);
+    if (left.count > 0) {
+      left.positions += found;
+      left.values = static_cast<uint8_t*>(entries.values) + found * files.width;
+    }
+    found += patch::extract_alone(context.simd, pair, left);
+  }
+  return found;
+}
+
 }  // namespace
 }  // namespace threegate
 
@@ -120,6 +178,21 @@ bool are_there(const tg_context& context, const NamedMemory& one, const NamedMem
 
 }  // namespace
 }  // namespace threegate
+
+tg_status tg_patch_extract_files(tg_context* context, const tg_patch_files* files, const tg_patch_entries* entries,
+                                 int64_t* changed) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_files(files);
+    threegate::require_entries(entries);
+    threegate::require(entries->width == files->width && entries->form == files->form, "entries.width or form",
+                       std::to_string(entries->width) + ", " + std::to_string(entries->form), "they must be those of the files");
+    threegate::require(changed != nullptr, "changed", "NULL", "it must not be NULL");
+    threegate::require(!threegate::are_there(*context, {entries->positions, 4, "entries.positions"},
+                                             {entries->values, entries->width, "entries.values"}, 1),
+                       "entries", "on the device", "they must be in host memory");
+    *changed = threegate::extract_files(*context, *files, *entries);
+  });
+}
 
 tg_status tg_patch_apply(tg_context* context, const tg_patch_entries* entries, void* target, int64_t count) {
   return threegate::guarded_call(context, [&] {

@@ -66,7 +66,25 @@ class Model {
     return (bits[static_cast<size_t>(i * words() + j / 64)] >> (j % 64) & 1U) != 0;
   }
   [[nodiscard]] tg_change_model with(const Bits& changed) const {
-    return {sizeof(tg_change_model), &operand_, changed.data(), bins_.data(), bin_count_};
+    static constexpr int32_t kNoEnd = -1;
+    tg_change_model model{sizeof(tg_change_model), &operand_, changed.data(), bins_.data(), bin_count_, nullptr};
+    if (struct_size_ != 0) {
+      // Programs of an older header have no ends, and whatever follows their struct is not one.
+      model.size = struct_size_;
+      model.bins = struct_size_ == sizeof(model) ? nullptr : model.bins;
+      model.bin_ends = struct_size_ == sizeof(model) ? ends_.data() : &kNoEnd;
+    }
+    return model;
+  }
+  // Passes the bins as ranges in a struct of the present size, and as before in one of an older size.
+  void use_ranges(int64_t struct_size) {
+    struct_size_ = struct_size;
+    operand_.values.data = entries_.data();
+    for (int64_t code = 1; code <= TG_MAGNITUDE_CODES; ++code) {
+      if (code == TG_MAGNITUDE_CODES || bins_[static_cast<size_t>(code)] != bins_[static_cast<size_t>(code - 1)]) {
+        ends_.push_back(static_cast<int32_t>(code));
+      }
+    }
   }
 
  private:
@@ -75,6 +93,8 @@ class Model {
   int64_t columns_;
   int64_t bin_count_;
   std::vector<int32_t> bins_;
+  std::vector<int32_t> ends_;
+  int64_t struct_size_ = 0;
   tg_operand operand_{};
 };
 
@@ -344,6 +364,25 @@ TEST(ChangeModel, ATriangleCarriesNoInformation) {
   EXPECT_EQ(TG_NOT_CONVERGED, fit(large, large.set([](size_t entry) { return entry % 400 <= entry / 400; }), {}).logits.status);
 }
 
+TEST(ChangeModel, RangesOfCodesAreBins) {
+  std::mt19937_64 random(support::seed());
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{16, 16}, {40, 50}, {210, 300}}) {
+    const Model model = random_model(rows, columns, random);
+    const Bits changed = draw(model, random_truth(model, -1, random), random);
+    const Bits set = model.set([&](size_t) { return random() % 3 == 0; });
+    const Fit by_code = fit(model, changed, {set});
+    for (const int64_t struct_size : {int64_t{sizeof(tg_change_model)}, int64_t{40}}) {
+      Model other = model;
+      other.use_ranges(struct_size);
+      const Fit by_range = fit(other, changed, {set});
+      EXPECT_EQ(by_code.rows, by_range.rows);
+      EXPECT_EQ(by_code.columns, by_range.columns);
+      EXPECT_EQ(by_code.bins, by_range.bins);
+      EXPECT_EQ(0, std::memcmp(by_code.scores.data(), by_range.scores.data(), sizeof(tg_change_score_result)));
+    }
+  }
+}
+
 TEST(ChangeModel, SaysThatItDidNotConverge) {
   std::mt19937_64 random(support::seed());
   const Model model = random_model(40, 50, random);
@@ -369,6 +408,18 @@ TEST(ChangeModel, ChecksItsArguments) {
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_change_workspace(context.get(), &with, &size));
   EXPECT_EQ("model.bins is 1; each must be 0 to bin_count - 1", support::error_of(context.get()));
   with.bins = nullptr;
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_change_workspace(context.get(), &with, &size));
+  for (const std::vector<int32_t>& ends : {std::vector<int32_t>{0, TG_MAGNITUDE_CODES},
+                                           {9, 9, TG_MAGNITUDE_CODES},
+                                           {9, 10},
+                                           {TG_MAGNITUDE_CODES, TG_MAGNITUDE_CODES},
+                                           {-4}}) {
+    with.bin_ends = ends.data();
+    with.bin_count = static_cast<int64_t>(ends.size());
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_change_workspace(context.get(), &with, &size));
+  }
+  EXPECT_EQ("model.bin_ends is -4; they must ascend, and the last must be TG_MAGNITUDE_CODES", support::error_of(context.get()));
+  with.size = 39;
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_change_workspace(context.get(), &with, &size));
 }
 

@@ -223,6 +223,119 @@ TEST_P(DiffAtLevel, AgreesWithTheReferenceForEveryPairOfDtypes) {
   }
 }
 
+// Blocks with many groups and many rows, and outputs that several rows share.
+TEST_P(DiffAtLevel, AgreesWithTheReferenceOnLargerMatrices) {
+  SCOPED_TRACE("THREEGATE_TEST_SEED=" + std::to_string(support::seed()));
+  const auto own = context(2);
+  constexpr int64_t kRows = 24;
+  constexpr int64_t kColumns = 1237;
+  const std::vector<std::pair<tg_dtype, tg_dtype>> pairs{{TG_F32, TG_F32}, {TG_F32, TG_BF16},        {TG_BF16, TG_F32},
+                                                         {TG_F16, TG_F16}, {TG_F16, TG_BF16},        {TG_BF16, TG_BF16},
+                                                         {TG_F64, TG_F64}, {TG_F8_E4M3, TG_F8_E4M3}, {TG_BF16, TG_F8_E5M2}};
+  for (const auto& [base_dtype, tuned_dtype] : pairs) {
+    for (const Kind kind : {Kind::kStep, Kind::kSomeChanges, Kind::kFewChanges}) {
+      SCOPED_TRACE(testing::Message() << "dtypes " << base_dtype << ", " << tuned_dtype << " kind " << static_cast<int>(kind));
+      Codes base(base_dtype, kRows, kColumns, 3);
+      Codes tuned(tuned_dtype, kRows, kColumns, 0);
+      fill(base, tuned, kind, random_);
+      Request request;
+      request.map_rows = 3;
+      request.map_columns = 70;
+      const auto expected =
+          reference::diff(kRows, kColumns, base.values(), tuned.values(), base.bf16_codes(), tuned.bf16_codes());
+      expect_equal(expected, run(own.get(), base.operand(), tuned.operand(), request), kRows, kColumns, request);
+      if (HasFailure()) {
+        return;
+      }
+    }
+  }
+}
+
+// A float32 matrix and the same one rounded to bf16, with numbers of every exponent around everything that decides how close a
+// pair is: whole numbers of units, ties, quarters and powers of two, also below the smallest normal number.
+TEST_P(DiffAtLevel, AgreesWithTheReferenceOnRoundedNumbersOfEveryExponent) {
+  SCOPED_TRACE("THREEGATE_TEST_SEED=" + std::to_string(support::seed()));
+  const auto own = context();
+  std::vector<float> numbers{0.0F, -0.0F};
+  for (int exponent = -149; exponent < 128; ++exponent) {
+    for (const double units : {128.0, 129.0, 190.0, 255.0}) {
+      for (const double part : {0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.9999}) {
+        for (const double nudge : {0.0, 1e-3, -1e-3}) {
+          const double number = std::ldexp((units + part + nudge) / 128, exponent);
+          numbers.push_back(static_cast<float>(random_() % 2 == 0 ? number : -number));
+        }
+      }
+    }
+  }
+  std::shuffle(numbers.begin(), numbers.end(), random_);
+  const auto columns = static_cast<int64_t>(numbers.size());
+  for (const int64_t per_mille : {0, 5, 60, 300, 1000}) {
+    Codes wide(TG_F32, 1, columns, 0);
+    Codes rounded(TG_BF16, 1, columns, 0);
+    for (int64_t j = 0; j < columns; ++j) {
+      const float number = numbers[static_cast<size_t>(j)];
+      uint16_t code = reference::round_to_bf16(number);
+      if (static_cast<int64_t>(random_() % 1000) < per_mille) {
+        const uint16_t others[] = {static_cast<uint16_t>(code ^ 1U), static_cast<uint16_t>(code ^ 0x8000U), uint16_t{0},
+                                   uint16_t{0x8000}, static_cast<uint16_t>(code ^ 0x80U)};
+        code = others[random_() % std::size(others)];
+      }
+      if ((code & 0x7f80U) == 0x7f80U) {
+        code = 0x7f7f;  // the tests of other numbers have those that are not finite
+      }
+      std::memcpy(wide.at(0, j), &number, sizeof(number));
+      std::memcpy(rounded.at(0, j), &code, sizeof(code));
+    }
+    for (const bool swap : {false, true}) {
+      SCOPED_TRACE(testing::Message() << per_mille << " per mille changed, " << (swap ? "bf16 first" : "float32 first"));
+      Codes& base = swap ? rounded : wide;
+      Codes& tuned = swap ? wide : rounded;
+      const auto expected = reference::diff(1, columns, base.values(), tuned.values(), base.bf16_codes(), tuned.bf16_codes());
+      expect_equal(expected, run(own.get(), base.operand(), tuned.operand()), 1, columns, {});
+    }
+  }
+}
+
+// Zeros of opposite signs differ in their bits only, also in groups where many entries differ.
+TEST_P(DiffAtLevel, ZerosOfOppositeSignsDoNotChange) {
+  const auto own = context();
+  for (const auto& [base_dtype, tuned_dtype] : {std::pair(TG_F32, TG_F32),
+                                                {TG_F32, TG_BF16},
+                                                {TG_BF16, TG_F32},
+                                                {TG_F16, TG_F16},
+                                                {TG_BF16, TG_BF16},
+                                                {TG_F64, TG_F64}}) {
+    for (const int64_t zeros : {1, 5, 20, 40, 64}) {
+      constexpr int64_t kColumns = 192;
+      Codes base(base_dtype, 3, kColumns, 0);
+      Codes tuned(tuned_dtype, 3, kColumns, 0);
+      const auto put = [](Codes& codes, int64_t i, int64_t j, double value) {
+        const auto narrow = static_cast<float>(value);
+        // Numbers with few bits, whose F16 codes follow from those of float32.
+        uint32_t bits = 0;
+        std::memcpy(&bits, &narrow, sizeof(bits));
+        const auto bf16 = static_cast<uint16_t>(bits >> 16);
+        const auto half = static_cast<uint16_t>((bits >> 16 & 0x8000U) | (value == 0 ? 0 : (bits >> 13) - (112U << 10)));
+        const void* from = codes.dtype == TG_F64   ? static_cast<const void*>(&value)
+                           : codes.dtype == TG_F32 ? static_cast<const void*>(&narrow)
+                           : codes.dtype == TG_F16 ? static_cast<const void*>(&half)
+                                                   : static_cast<const void*>(&bf16);
+        std::memcpy(codes.at(i, j), from, static_cast<size_t>(reference::bytes_of(codes.dtype)));
+      };
+      for (int64_t i = 0; i < 3; ++i) {
+        for (int64_t j = 0; j < kColumns; ++j) {
+          const bool zero = j % 64 < zeros;
+          put(base, i, j, zero ? -0.0 : 1.5);
+          put(tuned, i, j, zero ? 0.0 : j % 3 == 0 ? 1.5 : -1.75);
+        }
+      }
+      SCOPED_TRACE(testing::Message() << "dtypes " << base_dtype << ", " << tuned_dtype << ", " << zeros << " zeros");
+      const auto expected = reference::diff(3, kColumns, base.values(), tuned.values(), base.bf16_codes(), tuned.bf16_codes());
+      expect_equal(expected, run(own.get(), base.operand(), tuned.operand()), 3, kColumns, {});
+    }
+  }
+}
+
 // Every bf16 code together with itself, its neighbours, its negative and another code.
 TEST_P(DiffAtLevel, AgreesWithTheReferenceOnEveryBf16Code) {
   const auto own = context();
@@ -323,6 +436,46 @@ TEST_P(DiffAtLevel, BlockScalesMultiplyInFloat32AlsoAtRaggedEdges) {
   const auto expected = reference::diff(kRows, kColumns, scaled_base.values(), scaled_tuned.values(), scaled_base.bf16_codes(),
                                         scaled_tuned.bf16_codes());
   expect_equal(expected, run(own.get(), with_scale(base), with_scale(tuned)), kRows, kColumns, {});
+}
+
+// Rows of float8 that are long enough to be squared as integers, with scales whose products are exact, rounded or not normal.
+TEST_P(DiffAtLevel, LongRowsOfFloat8HaveTheSquaresOfTheirProducts) {
+  SCOPED_TRACE("THREEGATE_TEST_SEED=" + std::to_string(support::seed()));
+  const auto own = context();
+  constexpr int64_t kRows = 5;
+  constexpr int64_t kColumns = 2047;
+  for (const tg_dtype dtype : {TG_F8_E4M3, TG_F8_E5M2}) {
+    for (const float scale : {1.0F, 0.375F, 0.1F, 0x1p-101F, 0x1.fffffep+99F}) {
+      SCOPED_TRACE(testing::Message() << "dtype " << dtype << " scale " << scale);
+      Codes base(dtype, kRows, kColumns, 1);
+      Codes tuned(dtype, kRows, kColumns, 0);
+      Codes scaled_base(TG_F32, kRows, kColumns, 0);
+      Codes scaled_tuned(TG_F32, kRows, kColumns, 0);
+      for (int64_t i = 0; i < kRows; ++i) {
+        for (int64_t j = 0; j < kColumns; ++j) {
+          // Every finite code, of which the largest have other tests.
+          const auto code = static_cast<uint8_t>((random_() % 2 << 7) + random_() % 0x7c);
+          const auto other = static_cast<uint8_t>(random_() % 100 == 0 ? code ^ 1U : code);
+          std::memcpy(base.at(i, j), &code, 1);
+          std::memcpy(tuned.at(i, j), &other, 1);
+          for (auto [from, to] : {std::pair(&base, &scaled_base), std::pair(&tuned, &scaled_tuned)}) {
+            const float value = static_cast<float>(reference::decode(dtype, from->at(i, j))) * scale;
+            std::memcpy(to->at(i, j), &value, sizeof(value));
+          }
+        }
+      }
+      const auto with_scale = [&](Codes& codes) {
+        tg_operand operand = codes.operand();
+        operand.block_scale = {&scale, 1, 1, 1, TG_F32, 0};
+        operand.block_rows = kRows;
+        operand.block_columns = kColumns;
+        return operand;
+      };
+      const auto expected = reference::diff(kRows, kColumns, scaled_base.values(), scaled_tuned.values(),
+                                            scaled_base.bf16_codes(), scaled_tuned.bf16_codes());
+      expect_equal(expected, run(own.get(), with_scale(base), with_scale(tuned)), kRows, kColumns, {});
+    }
+  }
 }
 
 TEST_P(DiffAtLevel, LowRankTermsAreAddedInFloat64) {

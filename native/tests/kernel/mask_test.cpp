@@ -62,7 +62,8 @@ tg_operand operand(const std::vector<double>& entries, int64_t columns) {
 TEST(MaskSelect, SelectsWhatSortingSelects) {
   std::mt19937_64 random(support::seed());
   std::normal_distribution<double> normal;
-  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {1, 200}, {70, 1}, {130, 65}, {3, 5000}, {200, 64}}) {
+  for (const auto& [rows, columns] :
+       {std::pair<int64_t, int64_t>{1, 1}, {1, 200}, {70, 1}, {130, 65}, {3, 5000}, {200, 64}, {8, 4096}, {70, 2100}}) {
     for (int kind = 0; kind < 4; ++kind) {
       std::vector<double> entries(static_cast<size_t>(rows * columns));
       for (double& entry : entries) {
@@ -170,6 +171,30 @@ TEST(MaskSelect, LargeReconstructionsAreSelectedExactly) {
   std::normal_distribution<double> normal;
   expect_exact(
       800, 1030, 3, [&](int64_t, int64_t) { return normal(random); }, [&](int64_t, int64_t) { return normal(random); });
+}
+
+TEST(MaskSelect, SumsOfSeveralChunksAreSelectedExactly) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device has no chunks";
+  }
+  // Ranks around a chunk and beyond it, and vectors whose norms differ widely: each score has its own error.
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  const auto scaled = [&](int64_t i) { return std::ldexp(normal(random), static_cast<int>(i % 7) * -9); };
+  for (const int64_t rank : {191, 192, 193, 400}) {
+    expect_exact(
+        517, 519, rank, [&](int64_t, int64_t i) { return scaled(i); }, [&](int64_t, int64_t j) { return scaled(j / 3); });
+  }
+}
+
+TEST(MaskSelect, ClustersOfLargeScoresMisleadNoSample) {
+  // All but some columns and rows are equal up to float32, so that a sample of any blocks says little about the last selected
+  // score.
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  expect_exact(
+      800, 1030, 3, [&](int64_t, int64_t i) { return i % 97 == 5 ? normal(random) : 1 + 1e-9 * normal(random); },
+      [&](int64_t, int64_t j) { return j / 64 == 7 ? normal(random) : 1 + 1e-9 * normal(random); });
 }
 
 TEST(MaskSelect, ASampleThatMisleadsIsNotBelieved) {
@@ -397,6 +422,121 @@ TEST(MagnitudeHistogram, CountsByCode) {
   EXPECT_EQ(1, counts[3][0x3fc0]);
   EXPECT_EQ(0, counts[3][0]);
   EXPECT_EQ(140, std::accumulate(counts[0].begin(), counts[0].end(), int64_t{0}));
+}
+
+TEST(MagnitudeOverlaps, AreTheHistogramsOfAllPairs) {
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  const auto context = support::make_context();
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {16, 16}, {5, 70}, {300, 600}, {0, 4}}) {
+    std::vector<double> entries(static_cast<size_t>(rows * columns));
+    for (double& entry : entries) {
+      entry = random() % 50 == 0 ? std::numeric_limits<double>::quiet_NaN() : std::exp(3 * normal(random));
+    }
+    const tg_operand matrix = operand(entries, columns);
+    constexpr int64_t kMasks = 3;
+    const int64_t words = rows * ((columns + 63) / 64);
+    std::vector<std::vector<uint64_t>> masks(kMasks, std::vector<uint64_t>(static_cast<size_t>(words), 0));
+    for (auto& mask : masks) {
+      for (int64_t i = 0; i < rows * columns; ++i) {
+        mask[static_cast<size_t>(i / columns * ((columns + 63) / 64) + i % columns / 64)] |= (random() % 2) << (i % columns % 64);
+      }
+    }
+    const uint64_t* const addresses[] = {masks[0].data(), masks[1].data(), masks[2].data()};
+    const tg_mask_sets sets{sizeof(sets), &addresses[0], kMasks, rows, columns};
+    const int64_t capacity = std::min<int64_t>(rows * columns, TG_MAGNITUDE_CODES);
+    std::vector<int32_t> codes(static_cast<size_t>(capacity + 1), -1);
+    std::vector<int64_t> all(static_cast<size_t>(capacity + 1), -1);
+    std::vector<int64_t> common(static_cast<size_t>(kMasks * kMasks * capacity + 1), -1);
+    int64_t count = -1;
+    ASSERT_EQ(TG_OK,
+              tg_magnitude_overlaps(context.get(), &matrix, &sets, capacity, codes.data(), all.data(), common.data(), &count))
+        << support::error_of(context.get());
+    EXPECT_EQ(-1, codes.back());
+    EXPECT_EQ(-1, all.back());
+    EXPECT_EQ(-1, common.back());
+    EXPECT_TRUE(std::is_sorted(codes.begin(), codes.begin() + count));
+    for (int64_t i = 0; i < kMasks; ++i) {
+      for (int64_t j = 0; j < kMasks; ++j) {
+        std::vector<std::vector<int64_t>> counts(4, std::vector<int64_t>(TG_MAGNITUDE_CODES, -1));
+        ASSERT_EQ(TG_OK, tg_magnitude_histogram(context.get(), &matrix, addresses[i], addresses[j], counts[0].data(),
+                                                counts[1].data(), counts[2].data(), counts[3].data()));
+        int64_t entries_with_code = 0;
+        for (int64_t c = 0; c < count; ++c) {
+          const auto code = static_cast<size_t>(codes[static_cast<size_t>(c)]);
+          EXPECT_EQ(counts[0][code], all[static_cast<size_t>(c)]);
+          EXPECT_EQ(counts[3][code], common[static_cast<size_t>((i * kMasks + j) * capacity + c)]);
+          entries_with_code += all[static_cast<size_t>(c)];
+        }
+        EXPECT_EQ(rows * columns, entries_with_code);
+      }
+    }
+    int64_t alone = -1;
+    ASSERT_EQ(TG_OK, tg_magnitude_overlaps(context.get(), &matrix, nullptr, capacity, codes.data(), all.data(), nullptr, &alone));
+    EXPECT_EQ(count, alone);
+  }
+}
+
+TEST(MagnitudeSums, AreTheProfilesOfAllTables) {
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  constexpr int64_t kRows = 9;
+  constexpr int64_t kColumns = 600;
+  std::vector<double> entries(static_cast<size_t>(kRows * kColumns));
+  for (double& entry : entries) {
+    entry = normal(random);
+  }
+  const tg_operand matrix = operand(entries, kColumns);
+  const auto context = support::make_context();
+  // Some of the codes, and one that no entry has.
+  std::vector<int32_t> codes;
+  for (int32_t code = 0x3f00; code < 0x3fc0; ++code) {
+    codes.push_back(code);
+  }
+  codes.push_back(1);
+  std::vector<double> values(2 * codes.size());
+  for (double& value : values) {
+    value = normal(random);
+  }
+  std::vector<double> row_sums(2 * kRows, -1);
+  std::vector<double> column_sums(2 * kColumns, -1);
+  ASSERT_EQ(TG_OK, tg_magnitude_sums(context.get(), &matrix, codes.data(), static_cast<int64_t>(codes.size()), values.data(), 2,
+                                     row_sums.data(), column_sums.data()))
+      << support::error_of(context.get());
+  for (size_t t = 0; t < 2; ++t) {
+    std::vector<double> table(TG_MAGNITUDE_CODES, 0.0);
+    for (size_t c = 0; c < codes.size(); ++c) {
+      table[static_cast<size_t>(codes[c])] = values[t * codes.size() + c];
+    }
+    std::vector<double> rows(kRows);
+    std::vector<double> columns(kColumns);
+    ASSERT_EQ(TG_OK, tg_magnitude_profile(context.get(), &matrix, table.data(), rows.data(), columns.data()));
+    EXPECT_TRUE(std::equal(rows.begin(), rows.end(), row_sums.begin() + static_cast<std::ptrdiff_t>(t * kRows)));
+    EXPECT_TRUE(std::equal(columns.begin(), columns.end(), column_sums.begin() + static_cast<std::ptrdiff_t>(t * kColumns)));
+  }
+}
+
+TEST(MagnitudeOverlaps, RefuseWhatDoesNotFit) {
+  const std::vector<double> entries{1, 2, 3, 4};
+  const tg_operand matrix = operand(entries, 2);
+  const auto context = support::make_context();
+  int32_t codes[4];
+  int64_t all[4];
+  int64_t count = 0;
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_magnitude_overlaps(context.get(), &matrix, nullptr, 3, &codes[0], &all[0], nullptr, &count));
+  EXPECT_EQ("capacity is 3; the matrix has 4 codes", support::error_of(context.get()));
+  const uint64_t mask[] = {0};
+  const uint64_t* const addresses[] = {&mask[0]};
+  const tg_mask_sets other{sizeof(other), &addresses[0], 1, 1, 2};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_magnitude_overlaps(context.get(), &matrix, &other, 4, &codes[0], &all[0], &all[0], &count));
+  const tg_mask_sets sets{sizeof(sets), &addresses[0], 1, 2, 2};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_magnitude_overlaps(context.get(), &matrix, &sets, 4, &codes[0], &all[0], nullptr, &count));
+  EXPECT_EQ("common is NULL; it must have room for all pairs of masks", support::error_of(context.get()));
+  const int32_t beyond = TG_MAGNITUDE_CODES;
+  const double value = 1;
+  double sums[2];
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_magnitude_sums(context.get(), &matrix, &beyond, 1, &value, 1, &sums[0], &sums[0]));
+  EXPECT_EQ("codes is 32768; each must be 0 to TG_MAGNITUDE_CODES - 1", support::error_of(context.get()));
 }
 
 }  // namespace

@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <random>
@@ -154,6 +157,126 @@ TEST(Patch, DoesNotDependOnThreadsOrLevels) {
       EXPECT_EQ(pair.two, applied(context.get(), pair, found, TG_PATCH_XOR));
     }
   }
+}
+
+// A mapped file with some bytes, at most until the end of the test.
+class File {
+ public:
+  File(tg_context* context, const std::vector<uint8_t>& bytes) {
+    char name[] = "/tmp/threegate-patch-XXXXXX";
+    const int descriptor = mkstemp(name);
+    EXPECT_EQ(static_cast<ssize_t>(bytes.size()), write(descriptor, bytes.data(), bytes.size()));
+    close(descriptor);
+    path_ = name;
+    const void* data = nullptr;
+    int64_t length = 0;
+    EXPECT_EQ(TG_OK, tg_mapped_file_open(context, name, &file_, &data, &length)) << support::error_of(context);
+  }
+  ~File() {
+    tg_mapped_file_close(file_);
+    unlink(path_.c_str());
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  [[nodiscard]] tg_mapped_file* get() const { return file_; }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  tg_mapped_file* file_ = nullptr;
+};
+
+using State = std::vector<uint8_t>;
+
+std::vector<uint8_t> digest_of(tg_context* context, const State& state) {
+  std::vector<uint8_t> digest(16);
+  EXPECT_EQ(TG_OK, tg_xxh3_digest(context, state.data(), digest.data()));
+  return digest;
+}
+
+TEST(Patch, OfFilesIsThatOfTheirBytes) {
+  const auto context = support::make_context();
+  for (const int32_t width : {1, 2, 4, 8}) {
+    // Ends of blocks and of groups, and offsets of any alignment.
+    for (const int64_t count :
+         {int64_t{0}, int64_t{1}, int64_t{63}, int64_t{131072 / width}, int64_t{131072 / width + 1}, int64_t{300001}}) {
+      for (const double density : {0.0, 0.01, 0.3, 1.0}) {
+        const Pair pair(count, width, density, 3, support::seed());
+        const File before(context.get(), pair.one);
+        const File after(context.get(), pair.two);
+        const Entries expected = extract(context.get(), pair, TG_PATCH_XOR, count);
+        State states[4] = {State(TG_XXH3_STATE_BYTES), State(TG_XXH3_STATE_BYTES), State(TG_XXH3_STATE_BYTES),
+                           State(TG_XXH3_STATE_BYTES)};
+        // In two calls, as the parts of a larger tensor.
+        std::vector<uint32_t> positions(static_cast<size_t>(count + 1), 0xa5a5a5a5U);
+        std::vector<uint8_t> values(static_cast<size_t>((count + 1) * width), kSentinel);
+        int64_t found = 0;
+        for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, count / 3}, {count / 3, count}}) {
+          const tg_patch_files files{sizeof(files),
+                                     before.get(),
+                                     after.get(),
+                                     pair.offset + begin * width,
+                                     pair.offset + begin * width,
+                                     end - begin,
+                                     begin,
+                                     states[0].data(),
+                                     states[1].data(),
+                                     width,
+                                     TG_PATCH_XOR};
+          const tg_patch_entries to{sizeof(to),  positions.data() + found, values.data() + found * width, count - found, width,
+                                    TG_PATCH_XOR};
+          int64_t changed = -1;
+          ASSERT_EQ(TG_OK, tg_patch_extract_files(context.get(), &files, &to, &changed)) << support::error_of(context.get());
+          found += changed;
+        }
+        ASSERT_EQ(expected.changed, found) << count << " elements of " << width;
+        EXPECT_TRUE(std::equal(positions.begin(), positions.begin() + found, expected.numbers().begin()));
+        EXPECT_TRUE(std::equal(values.begin(), values.begin() + found * width, expected.values.begin()));
+        EXPECT_EQ(0xa5a5a5a5U, positions.back());
+        EXPECT_EQ(kSentinel, values.back());
+        const tg_xxh3_part parts[] = {{states[2].data(), pair.before(), count * width},
+                                      {states[3].data(), pair.after(), count * width}};
+        ASSERT_EQ(TG_OK, tg_xxh3_update(context.get(), parts, 2));
+        EXPECT_EQ(digest_of(context.get(), states[2]), digest_of(context.get(), states[0]));
+        EXPECT_EQ(digest_of(context.get(), states[3]), digest_of(context.get(), states[1]));
+      }
+    }
+  }
+}
+
+TEST(Patch, OfFilesSaysHowMuchRoomIsNeededAndWhatIsWrong) {
+  const auto context = support::make_context();
+  const Pair pair(1000, 2, 1, 0, support::seed());
+  const File before(context.get(), pair.one);
+  const File after(context.get(), pair.two);
+  std::vector<uint32_t> positions(11, 7);
+  std::vector<uint16_t> values(11, 7);
+  tg_patch_files files{sizeof(files), before.get(), after.get(), 0, 0, 1000, 0, nullptr, nullptr, 2, TG_PATCH_OVERWRITE};
+  const tg_patch_entries to{sizeof(to), positions.data(), values.data(), 10, 2, TG_PATCH_OVERWRITE};
+  int64_t changed = -1;
+  ASSERT_EQ(TG_OK, tg_patch_extract_files(context.get(), &files, &to, &changed));
+  EXPECT_EQ(1000, changed);
+  EXPECT_EQ(7U, positions.back());
+  EXPECT_EQ(7U, values.back());
+  const auto refused = [&](const char* why) {
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_extract_files(context.get(), &files, &to, &changed));
+    EXPECT_EQ(why, support::error_of(context.get()));
+  };
+  files.after_offset = 2;
+  refused("bytes is 2000; offset + bytes must lie in the file");
+  files.after_offset = 0;
+  files.form = TG_PATCH_XOR;
+  refused("entries.width or form is 2, 1; they must be those of the files");
+  files.form = TG_PATCH_OVERWRITE;
+  State state(TG_XXH3_STATE_BYTES);
+  files.before_state = files.after_state = state.data();
+  refused("files.before_state is that of after_state; each has its own");
+  files.before_state = files.after_state = nullptr;
+  files.before = nullptr;
+  refused("files.before or after is NULL; they must be open mapped files");
+  files.before = before.get();
+  ASSERT_EQ(0, truncate(after.path().c_str(), 500));
+  EXPECT_EQ(TG_IO, tg_patch_extract_files(context.get(), &files, &to, &changed));
 }
 
 TEST(Patch, SaysHowMuchRoomIsNeeded) {

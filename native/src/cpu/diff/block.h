@@ -65,6 +65,16 @@ bool block_bf16_avx2(const BlockInput& input, BlockResult& result);
 bool block_bf16_avx512(const BlockInput& input, BlockResult& result);
 bool block_bf16_neon(const BlockInput& input, BlockResult& result);
 
+// What is done with the counts of the columns of a block.
+struct ColumnCounts {
+  void (*add)(const uint16_t* counts, int64_t size, int64_t* to);
+  int64_t (*sum)(const uint16_t* counts, int64_t size);
+};
+extern const ColumnCounts kColumnCounts_scalar;
+extern const ColumnCounts kColumnCounts_avx2;
+extern const ColumnCounts kColumnCounts_avx512;
+extern const ColumnCounts kColumnCounts_neon;
+
 }  // namespace threegate::diff
 
 #endif  // THREEGATE_CPU_DIFF_BLOCK_H

@@ -7,9 +7,10 @@
 #include <cmath>
 #include <cstddef>
 
+#include "column_counts.h"
 #include "wide_lanes_avx2.h"
 // after the lanes
-#include "block_wide.h"
+#include "block_float.h"
 // after the pairs
 #include "block_coded.h"
 
@@ -18,7 +19,7 @@ namespace {
 
 constexpr int64_t kQueue = 4096;
 constexpr int64_t kPrefetchBytes = 8192;
-constexpr int64_t kPairVectors = 7;  // vectors of eight pairs, with two additions each, before the histogram must be spilled
+constexpr int64_t kPairVectors = 8;  // vectors of eight pairs that the histogram takes as a group
 constexpr int kSparse = 4;           // changed entries of 64 up to which their columns are noted one by one
 
 // Sums over the differences of pairs, four per vector.
@@ -41,6 +42,8 @@ struct DeltaSums4 {
 // The queue of pairs that differ. The number of waiting pairs is a local variable of the caller, because a member would go
 // through memory.
 class ChangedQueue {
+  using Histogram = NarrowHistogram<Part8>;
+
  public:
   // Appends the marked ones of sixteen pairs. Returns the new number of waiting pairs.
   [[gnu::always_inline]] int64_t push(int64_t size, uint32_t lanes, __m256i base, __m256i tuned) {
@@ -72,7 +75,8 @@ class ChangedQueue {
   void finish(int64_t size, BlockResult& result) {
     drain(size);
     result.sign_flips = sign_flips_;
-    copy_bins(bins_, result);
+    histogram_.flush();
+    copy_bins(histogram_.bins(), result);
     result.delta_squares = sum_lanes(low_.squares, high_.squares);
     result.delta_dot_base = sum_lanes(low_.dot, high_.dot);
     const __m256d max = _mm256_max_pd(low_.max, high_.max);
@@ -91,23 +95,24 @@ class ChangedQueue {
     std::fill_n(tuned_ + size, 8 * kPairVectors, uint16_t{0});
     DeltaSums4 low = low_;
     DeltaSums4 high = high_;
-    UlpHistogram<Word4> histogram;
     for (int64_t i = 0; i < size; i += 8 * kPairVectors) {
-      for (int64_t j = i; j < i + 8 * kPairVectors; j += 8) {
-        const __m128i a = load_vector<__m128i>(base_ + j);
-        const __m128i b = load_vector<__m128i>(tuned_ + j);
+      Histogram::Group bins;
+      for (int64_t k = 0; k < kPairVectors; ++k) {
+        const __m128i a = load_vector<__m128i>(base_ + i + 8 * k);
+        const __m128i b = load_vector<__m128i>(tuned_ + i + 8 * k);
         count_sign_flips(a, b);
-        add(a, b, low, high, histogram);
+        add(a, b, low, high, bins);
+        if (k % 2 != 0) {
+          bins.spill();
+        }
       }
-      histogram.spill(bins_);
+      histogram_.add(bins);
     }
-    histogram.flush(bins_);
     low_ = low;
     high_ = high;
   }
 
-  [[gnu::always_inline]] static void add(__m128i a, __m128i b, DeltaSums4& low, DeltaSums4& high,
-                                         UlpHistogram<Word4>& histogram) {
+  [[gnu::always_inline]] static void add(__m128i a, __m128i b, DeltaSums4& low, DeltaSums4& high, Histogram::Group& histogram) {
     const __m256i a_bits = _mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16);
     const __m256 a_float = _mm256_castsi256_ps(a_bits);
     const __m256 b_float = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(b), 16));
@@ -126,12 +131,7 @@ class ChangedQueue {
     const __m256i offset = _mm256_add_epi32(exponent, _mm256_set1_epi32(static_cast<int>(kSmallestNormalExponent) - 1 - 10));
     // A real pair is at least in bin 2. A padding pair is far below 0, and a one shifted by that amount vanishes.
     const __m256i bin = _mm256_min_epi32(_mm256_sub_epi32(ceiling, offset), _mm256_set1_epi32(TG_ULP_BINS - 1));
-    const __m256i shift = _mm256_slli_epi32(bin, 2);
-    const __m256i one = _mm256_set1_epi64x(1);
-    const __m256i one_hot_low = _mm256_sllv_epi64(one, _mm256_cvtepu32_epi64(_mm256_castsi256_si128(shift)));
-    const __m256i one_hot_high = _mm256_sllv_epi64(one, _mm256_cvtepu32_epi64(_mm256_extracti128_si256(shift, 1)));
-    histogram.add(reinterpret_cast<Word4>(one_hot_low));
-    histogram.add(reinterpret_cast<Word4>(one_hot_high));
+    histogram.add(reinterpret_cast<Part8>(_mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_add_epi32(bin, bin))));
   }
 
   [[gnu::always_inline]] void count_sign_flips(__m128i a, __m128i b) {
@@ -153,29 +153,30 @@ class ChangedQueue {
 
   DeltaSums4 low_;
   DeltaSums4 high_;
-  int64_t bins_[16] = {};
+  Histogram histogram_;
   int64_t sign_flips_ = 0;
   alignas(64) uint16_t base_[kQueue + 8 * kPairVectors];
   alignas(64) uint16_t tuned_[kQueue + 8 * kPairVectors];
 };
 
+// The squares of 64 bf16 codes. Each sum takes two of sixteen vectors, so that its latency is hidden, also that of the memory
+// that it lies in between groups.
 struct BaseSquares {
-  __m256d sum[4] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
+  __m256d sum[8] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(),
+                    _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
 
-  [[gnu::always_inline]] void add(__m256i codes) {
+  [[gnu::always_inline]] void add(__m256i codes, int half) {
     const __m256 even = _mm256_castsi256_ps(_mm256_slli_epi32(codes, 16));
     const __m256 odd = _mm256_castsi256_ps(_mm256_and_si256(codes, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
-    const __m256d v0 = _mm256_cvtps_pd(_mm256_castps256_ps128(even));
-    const __m256d v1 = _mm256_cvtps_pd(_mm256_extractf128_ps(even, 1));
-    const __m256d v2 = _mm256_cvtps_pd(_mm256_castps256_ps128(odd));
-    const __m256d v3 = _mm256_cvtps_pd(_mm256_extractf128_ps(odd, 1));
-    sum[0] = _mm256_fmadd_pd(v0, v0, sum[0]);
-    sum[1] = _mm256_fmadd_pd(v1, v1, sum[1]);
-    sum[2] = _mm256_fmadd_pd(v2, v2, sum[2]);
-    sum[3] = _mm256_fmadd_pd(v3, v3, sum[3]);
+    const __m256d v[4] = {_mm256_cvtps_pd(_mm256_castps256_ps128(even)), _mm256_cvtps_pd(_mm256_extractf128_ps(even, 1)),
+                          _mm256_cvtps_pd(_mm256_castps256_ps128(odd)), _mm256_cvtps_pd(_mm256_extractf128_ps(odd, 1))};
+    for (int k = 0; k < 4; ++k) {
+      sum[4 * half + k] = _mm256_fmadd_pd(v[k], v[k], sum[4 * half + k]);
+    }
   }
   [[nodiscard]] double total() const {
-    return ChangedQueue::sum_lanes(_mm256_add_pd(sum[0], sum[1]), _mm256_add_pd(sum[2], sum[3]));
+    const __m256d low = _mm256_add_pd(_mm256_add_pd(sum[0], sum[1]), _mm256_add_pd(sum[2], sum[3]));
+    return ChangedQueue::sum_lanes(low, _mm256_add_pd(_mm256_add_pd(sum[4], sum[5]), _mm256_add_pd(sum[6], sum[7])));
   }
 };
 
@@ -201,10 +202,11 @@ struct Group {
     const __m256i either = _mm256_or_si256(base[k], tuned[k]);
     return _mm256_add_epi16(either, either);
   }
-  [[nodiscard, gnu::always_inline]] bool has_zeros() const {
-    const __m256i least = _mm256_min_epu16(_mm256_min_epu16(without_signs(0), without_signs(1)),
-                                           _mm256_min_epu16(without_signs(2), without_signs(3)));
-    return _mm256_movemask_epi8(_mm256_cmpeq_epi16(least, _mm256_setzero_si256())) != 0;
+  // Only pairs with opposite signs may differ and both be zeros.
+  [[nodiscard, gnu::always_inline]] bool has_opposite_signs() const {
+    const __m256i low = _mm256_or_si256(_mm256_xor_si256(base[0], tuned[0]), _mm256_xor_si256(base[1], tuned[1]));
+    const __m256i high = _mm256_or_si256(_mm256_xor_si256(base[2], tuned[2]), _mm256_xor_si256(base[3], tuned[3]));
+    return _mm256_testz_si256(_mm256_or_si256(low, high), _mm256_set1_epi16(INT16_MIN)) == 0;
   }
   [[nodiscard, gnu::always_inline]] __m256i both_zero(int k) const {
     return _mm256_cmpeq_epi16(without_signs(k), _mm256_setzero_si256());
@@ -240,12 +242,12 @@ bool block_bf16_avx2(const BlockInput& input, BlockResult& result) {
     int64_t changed_count = 0;
     int64_t noted_count = 0;
     const auto step = [&](int64_t j, const Group& group) __attribute__((always_inline)) {
-      for (const __m256i& codes : group.base) {
-        squares.add(codes);
+      for (int k = 0; k < 4; ++k) {
+        squares.add(group.base[k], k / 2);
       }
       const uint64_t bits = group.differing_bits();
       uint64_t changed = bits;
-      if (__builtin_expect(group.has_zeros(), 0)) {
+      if (__builtin_expect(group.has_opposite_signs(), 0)) {
         changed &= ~group.zeros();
       }
       const int count = __builtin_popcountll(changed);
@@ -304,5 +306,7 @@ bool block_bf16_avx2(const BlockInput& input, BlockResult& result) {
   result.base_squares = squares.total();
   return std::isfinite(result.base_squares) && std::isfinite(result.delta_squares);
 }
+
+const ColumnCounts kColumnCounts_avx2 = kOwnColumnCounts;
 
 }  // namespace threegate::diff

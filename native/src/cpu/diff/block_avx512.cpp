@@ -4,9 +4,10 @@
 
 #include <cmath>
 
+#include "column_counts.h"
 #include "wide_lanes_avx512.h"
 // after the lanes
-#include "block_wide.h"
+#include "block_float.h"
 // after the pairs
 #include "block_coded.h"
 
@@ -224,5 +225,7 @@ bool block_bf16_avx512(const BlockInput& input, BlockResult& result) {
   result.base_squares = squares.total();
   return std::isfinite(result.base_squares) && std::isfinite(result.delta_squares);
 }
+
+const ColumnCounts kColumnCounts_avx512 = kOwnColumnCounts;
 
 }  // namespace threegate::diff

@@ -11,6 +11,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -28,6 +29,7 @@ namespace threegate::diff {
 namespace {
 
 constexpr int64_t kLineBytes = 64;                     // bytes that are compared at a time
+constexpr int64_t kAheadBytes = 8192;                  // distance of the prefetch, in lines of at least one
 constexpr int64_t kNoteFew = 4;                        // of which so many differ without a branch
 constexpr int64_t kNoteBatch = 32;                     // noted bytes that are decoded at a time
 constexpr int64_t kDenseShare = 8;                     // more differing bytes than one of these are decoded as a block
@@ -105,6 +107,18 @@ struct SquareSums {
     sum[kFirst] = _mm256_fmadd_pd(low, low, sum[kFirst]);
     sum[kFirst + 1] = _mm256_fmadd_pd(high, high, sum[kFirst + 1]);
   }
+#ifdef __AVX512F__
+  __m512d wide[4] = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
+
+  template <int64_t kFirst>
+  [[gnu::always_inline]] void add16(__m512 v) {
+    const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+    const __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+    wide[kFirst] = _mm512_fmadd_pd(low, low, wide[kFirst]);
+    wide[kFirst + 1] = _mm512_fmadd_pd(high, high, wide[kFirst + 1]);
+  }
+#endif
+
   // Adds integers times the square of a scale in each lane.
   [[gnu::always_inline]] void add_scaled(__m256i integers, __m256d square) {
     sum[0] = _mm256_fmadd_pd(to_doubles(integers), square, sum[0]);
@@ -112,9 +126,139 @@ struct SquareSums {
   [[nodiscard]] double total() const {
     const __m256d low = _mm256_add_pd(_mm256_add_pd(sum[0], sum[1]), _mm256_add_pd(sum[2], sum[3]));
     const __m256d high = _mm256_add_pd(_mm256_add_pd(sum[4], sum[5]), _mm256_add_pd(sum[6], sum[7]));
-    const __m256d v = _mm256_add_pd(low, high);
+    __m256d v = _mm256_add_pd(low, high);
+#ifdef __AVX512F__
+    const __m512d all = _mm512_add_pd(_mm512_add_pd(wide[0], wide[1]), _mm512_add_pd(wide[2], wide[3]));
+    v = _mm256_add_pd(v, _mm256_add_pd(_mm512_castpd512_pd256(all), _mm512_extractf64x4_pd(all, 1)));
+#endif
     return (v[0] + v[2]) + (v[1] + v[3]);
   }
+};
+
+// Vectors of bytes, of the width of the instruction set.
+#ifdef __AVX512F__
+struct ByteLanes {
+  using Vector = __m512i;
+  static constexpr int64_t kCount = 64;
+  static Vector load(const uint8_t* address) { return _mm512_loadu_si512(address); }
+  static Vector zero() { return _mm512_setzero_si512(); }
+  static Vector all(uint8_t value) { return _mm512_set1_epi8(static_cast<char>(value)); }
+  static Vector table(__m128i numbers) { return _mm512_broadcast_i32x4(numbers); }
+  static Vector magnitudes(Vector v) { return _mm512_and_si512(v, _mm512_set1_epi8(0x7f)); }
+  static Vector subtract(Vector a, Vector b) { return _mm512_sub_epi8(a, b); }
+  static Vector add_saturated(Vector a, Vector b) { return _mm512_adds_epu8(a, b); }
+  static Vector max(Vector a, Vector b) { return _mm512_max_epu8(a, b); }
+  static Vector select(Vector table, Vector places) { return _mm512_shuffle_epi8(table, places); }
+  static Vector add_squares(Vector sum, Vector v) { return _mm512_add_epi16(sum, _mm512_maddubs_epi16(v, v)); }
+  static Vector widen_and_add(Vector sum, Vector v) { return _mm512_add_epi32(sum, _mm512_madd_epi16(v, _mm512_set1_epi16(1))); }
+  static int64_t total(Vector v) {
+    const __m512i low = _mm512_and_si512(v, _mm512_set1_epi64(0xffffffff));
+    return _mm512_reduce_add_epi64(_mm512_add_epi64(low, _mm512_srli_epi64(v, 32)));
+  }
+  static bool any_at_least(Vector v, uint8_t value) { return _mm512_cmpge_epu8_mask(v, all(value)) != 0; }
+};
+#else
+struct ByteLanes {
+  using Vector = __m256i;
+  static constexpr int64_t kCount = 32;
+  static Vector load(const uint8_t* address) { return load32(address); }
+  static Vector zero() { return _mm256_setzero_si256(); }
+  static Vector all(uint8_t value) { return _mm256_set1_epi8(static_cast<char>(value)); }
+  static Vector table(__m128i numbers) { return _mm256_broadcastsi128_si256(numbers); }
+  static Vector magnitudes(Vector v) { return _mm256_and_si256(v, _mm256_set1_epi8(0x7f)); }
+  static Vector subtract(Vector a, Vector b) { return _mm256_sub_epi8(a, b); }
+  static Vector add_saturated(Vector a, Vector b) { return _mm256_adds_epu8(a, b); }
+  static Vector max(Vector a, Vector b) { return _mm256_max_epu8(a, b); }
+  static Vector select(Vector table, Vector places) { return _mm256_shuffle_epi8(table, places); }
+  static Vector add_squares(Vector sum, Vector v) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(v, v)); }
+  static Vector widen_and_add(Vector sum, Vector v) { return _mm256_add_epi32(sum, _mm256_madd_epi16(v, _mm256_set1_epi16(1))); }
+  static int64_t total(Vector v) {
+    const __m256i low = _mm256_and_si256(v, _mm256_set1_epi64x(0xffffffff));
+    const __m256i four = _mm256_add_epi64(low, _mm256_srli_epi64(v, 32));
+    const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+    return _mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1);
+  }
+  static bool any_at_least(Vector v, uint8_t value) {
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(v, all(value)), v)) != 0;
+  }
+};
+#endif
+
+// The sum of squares of float8 codes, exactly. The lower four bits of a code select a small integer, and its upper three bits a
+// power of two. Sums of the squares of those integers over all codes from a power of two on differ by the sum for that power.
+template <bool kE4m3>
+class Float8Squares {
+ public:
+  static constexpr int64_t kLeast = 1024;  // codes for which it is worth adding up the vectors
+
+  // Adds `count` codes, a multiple of a vector.
+  void add(const uint8_t* codes, int64_t count) {
+    for (int64_t i = 0; i < count; i += kSteps * ByteLanes::kCount) {
+      const int64_t end = std::min(count, i + kSteps * ByteLanes::kCount);
+      add_part<0>(codes, i, end);
+      add_part<4>(codes, i, end);
+    }
+  }
+  // The sum, and whether a code stands for no finite number.
+  [[nodiscard]] double total() const {
+    double sum = static_cast<double>(ByteLanes::total(sums_[0]));
+    int64_t above = 0;
+    for (int k = 7; k > 0; --k) {
+      const int64_t own = ByteLanes::total(sums_[k]);
+      sum += static_cast<double>(own - above) * std::ldexp(1.0, kE4m3 ? 4 * k - 2 : 8 * k - 2);
+      above = own;
+    }
+    return sum * (kE4m3 ? 0x1p-18 : 0x1p-32);  // the square of the least number
+  }
+  [[nodiscard]] bool has_special() const { return ByteLanes::any_at_least(largest_, kE4m3 ? 0x7f : 0x7c); }
+
+ private:
+  using Vector = ByteLanes::Vector;
+  // Vectors whose pairs of squares fit in 16 bits: of 30 with E4M3, and of 56 with E5M2.
+  static constexpr int64_t kSteps = kE4m3 ? 18 : 5;
+
+  // The multiples of the unit of the lowest exponent that codes 0 to 15, or those from a higher power of two on, stand for.
+  static __m128i lowest() {
+    return kE4m3 ? _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+                 : _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28);
+  }
+  static __m128i higher() {
+    return kE4m3 ? _mm_setr_epi8(8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 24, 26, 28, 30)
+                 : _mm_setr_epi8(4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56);
+  }
+
+  // Four of the eight sums, because all would not fit in sixteen registers.
+  template <int kFirst>
+  void add_part(const uint8_t* codes, int64_t begin, int64_t end) {
+    const Vector sixteen = ByteLanes::all(16);
+    const Vector table = ByteLanes::table(higher());
+    Vector sums[4] = {ByteLanes::zero(), ByteLanes::zero(), ByteLanes::zero(), ByteLanes::zero()};
+    Vector largest = largest_;
+    for (int64_t i = begin; i < end; i += ByteLanes::kCount) {
+      Vector own = ByteLanes::magnitudes(ByteLanes::load(codes + i));
+      if (kFirst == 0) {
+        largest = ByteLanes::max(largest, own);
+        // Codes from 16 on get a place with the upper bit, which selects 0.
+        const Vector places = ByteLanes::add_saturated(own, ByteLanes::all(0x70));
+        sums[0] = ByteLanes::add_squares(sums[0], ByteLanes::select(ByteLanes::table(lowest()), places));
+      } else {
+        own = ByteLanes::subtract(own, ByteLanes::all(16 * kFirst));
+        sums[0] = ByteLanes::add_squares(sums[0], ByteLanes::select(table, own));
+      }
+      for (int k = 1; k < 4; ++k) {
+        own = ByteLanes::subtract(own, sixteen);  // negative, with the upper bit, for codes below
+        sums[k] = ByteLanes::add_squares(sums[k], ByteLanes::select(table, own));
+      }
+    }
+    largest_ = largest;
+    for (int k = 0; k < 4; ++k) {
+      sums_[kFirst + k] = ByteLanes::widen_and_add(sums_[kFirst + k], sums[k]);
+    }
+  }
+
+  Vector sums_[8] = {ByteLanes::zero(), ByteLanes::zero(), ByteLanes::zero(), ByteLanes::zero(),
+                     ByteLanes::zero(), ByteLanes::zero(), ByteLanes::zero(), ByteLanes::zero()};
+  Vector largest_ = ByteLanes::zero();
 };
 
 // The squares of the base of one block.
@@ -375,6 +519,18 @@ class CodedSquares {
     const __m256 scale = _mm256_set1_ps(own.scale);
     const __m256 low = _mm256_mul_ps(_mm256_sub_ps(low_, zero), scale);
     const __m256 high = _mm256_mul_ps(_mm256_sub_ps(high_, zero), scale);
+#ifdef __AVX512F__
+    const __m512 table = _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+    const auto add = [&](__m512i words) __attribute__((always_inline)) {
+      sums_.add16<0>(_mm512_permutexvar_ps(words, table));
+      sums_.add16<2>(_mm512_permutexvar_ps(_mm512_srli_epi32(words, 4), table));
+    };
+    for (int64_t j = begin; j < end; j += 64) {
+      const __m512i words = _mm512_cvtepu16_epi32(load32(line + j / 2));
+      add(words);
+      add(_mm512_srli_epi32(words, 8));
+    }
+#else
     SquareSums sums = sums_;
     for (int64_t j = begin; j < end; j += 64) {
       const __m256i words = load32(line + j / 2);
@@ -393,6 +549,7 @@ class CodedSquares {
       sums.add8<6>(entry(28));
     }
     sums_ = sums;
+#endif
   }
 
   void add_bytes(const uint8_t* line, int64_t begin, int64_t end, const ScaleKind& kind) {
@@ -402,14 +559,31 @@ class CodedSquares {
       if (pair_.numbers == CodeNumbers::kIntegers && kind.exact8 && zeros_ == nullptr) {
         add_byte_integers(line, first, whole, own.scale);
       } else if (pair_.numbers == CodeNumbers::kIntegers) {
+#ifdef __AVX512F__
+        for (int64_t j = first; j < whole; j += 32) {
+          const auto sixteen = [&](int64_t at) __attribute__((always_inline)) {
+            const __m512i bytes = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(line + at)));
+            const __m512 value = _mm512_sub_ps(_mm512_cvtepi32_ps(bytes), _mm512_set1_ps(own.zero));
+            return _mm512_mul_ps(value, _mm512_set1_ps(own.scale));
+          };
+          sums_.add16<0>(sixteen(j));
+          sums_.add16<2>(sixteen(j + 16));
+        }
+#else
         add_byte_floats(
             line, first, whole, [&](const uint8_t* at) __attribute__((always_inline)) {
               const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(at));
               const __m256 value = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
               return _mm256_mul_ps(_mm256_sub_ps(value, _mm256_set1_ps(own.zero)), _mm256_set1_ps(own.scale));
             });
+#endif
       } else if (zeros_ != nullptr) {
         add_byte_table(line, first, whole, own);
+      } else if (kind.exact4 && last - first >= Float8Squares<true>::kLeast) {
+        const int64_t end_of_vectors = first + (last - first) / ByteLanes::kCount * ByteLanes::kCount;
+        pair_.numbers == CodeNumbers::kE4m3 ? add_float8_integers<true>(line + first, end_of_vectors - first, own.scale)
+                                            : add_float8_integers<false>(line + first, end_of_vectors - first, own.scale);
+        add_float8(line, end_of_vectors, whole, own.scale);
       } else {
         add_float8(line, first, whole, own.scale);
       }
@@ -440,10 +614,21 @@ class CodedSquares {
   void add_float8(const uint8_t* line, int64_t begin, int64_t end, float scale) {
     const bool e4m3 = pair_.numbers == CodeNumbers::kE4m3;
     // An E4M3 code without its sign is the F16 code of its number / 256, but for NaN.
-    const __m256 factor = _mm256_set1_ps(e4m3 ? scale * 256 : scale);
+    [[maybe_unused]] const __m256 factor = _mm256_set1_ps(e4m3 ? scale * 256 : scale);
     const __m256i magnitude = _mm256_set1_epi8(0x7f);
     const __m256i zero = _mm256_setzero_si256();
     __m256i largest = zero;
+#ifdef __AVX512F__
+    const __m128i shift = _mm_cvtsi32_si128(e4m3 ? 7 : 8);
+    const __m512 factor16 = _mm512_set1_ps(e4m3 ? scale * 256 : scale);
+    for (int64_t j = begin; j < end; j += 32) {
+      const __m256i codes = _mm256_and_si256(load32(line + j), magnitude);
+      largest = _mm256_max_epu8(largest, codes);
+      const __m512i halves = _mm512_sll_epi16(_mm512_cvtepu8_epi16(codes), shift);
+      sums_.add16<0>(_mm512_mul_ps(_mm512_cvtph_ps(_mm512_castsi512_si256(halves)), factor16));
+      sums_.add16<2>(_mm512_mul_ps(_mm512_cvtph_ps(_mm512_extracti64x4_epi64(halves, 1)), factor16));
+    }
+#else
     SquareSums sums = sums_;
     for (int64_t j = begin; j < end; j += 32) {
       const __m256i codes = _mm256_and_si256(load32(line + j), magnitude);
@@ -460,7 +645,16 @@ class CodedSquares {
       sums.add8<6>(_mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(high, 1)), factor));
     }
     sums_ = sums;
+#endif
     is_nan_ = is_nan_ || (e4m3 && _mm256_movemask_epi8(_mm256_cmpeq_epi8(largest, magnitude)) != 0);
+  }
+  template <bool kE4m3>
+  void add_float8_integers(const uint8_t* codes, int64_t count, float scale) {
+    Float8Squares<kE4m3> squares;
+    squares.add(codes, count);
+    is_nan_ = is_nan_ || squares.has_special();
+    const double own = scale;
+    sums_.sum[0] = _mm256_add_pd(sums_.sum[0], _mm256_setr_pd(squares.total() * (own * own), 0, 0, 0));
   }
   void add_byte_table(const uint8_t* line, int64_t begin, int64_t end, const ScaleGroup& own) {
     double sum = 0;
@@ -680,7 +874,8 @@ class CodedBlock {
       const uint8_t* x = static_cast<const uint8_t*>(a.codes) + line * a.stride + begin * a.bits / 8;
       const uint8_t* y = static_cast<const uint8_t*>(b.codes) + line * b.stride + begin * b.bits / 8;
       squares_.add_row(line, begin, begin + width, kind);
-      const int64_t noted = scan(x, y, bytes, kTransposed ? a.stride : bytes, kTransposed ? b.stride : bytes);
+      const int64_t ahead = (kAheadBytes + bytes - 1) / bytes;
+      const int64_t noted = scan(x, y, bytes, ahead * (kTransposed ? a.stride : bytes), ahead * (kTransposed ? b.stride : bytes));
       if (is_dense(noted, bytes)) {
         return false;
       }
@@ -814,7 +1009,21 @@ class CodedBlock {
     return differing_ > kDenseLeast + compared_ / kDenseShare;
   }
 
-  // Notes the bytes of a line that differ. Returns their number. Lines are `next` bytes apart.
+#ifdef __AVX512VBMI2__
+  // The numbers 0 to 63.
+  [[gnu::always_inline]] static __m512i place_numbers() {
+    alignas(64) static constexpr auto kNumbers = [] {
+      std::array<uint8_t, kLineBytes> numbers{};
+      for (size_t i = 0; i < numbers.size(); ++i) {
+        numbers[i] = static_cast<uint8_t>(i);
+      }
+      return numbers;
+    }();
+    return _mm512_load_si512(kNumbers.data());
+  }
+#endif
+
+  // Notes the bytes of a line that differ. Returns their number. Lines to prefetch are `next` bytes apart.
   int64_t scan(const uint8_t* x, const uint8_t* y, int64_t bytes, int64_t x_next, int64_t y_next) {
     const int64_t noted = rare_ ? scan_as<true>(x, y, bytes, x_next, y_next) : scan_as<false>(x, y, bytes, x_next, y_next);
     rare_ = noted * 16 < bytes / kLineBytes;
@@ -825,6 +1034,16 @@ class CodedBlock {
     int64_t noted = 0;
     const auto note = [&](int64_t at, uint64_t differing) __attribute__((always_inline)) {
       const int64_t count = __builtin_popcountll(differing);
+#ifdef __AVX512VBMI2__
+      const __m512i places = _mm512_maskz_compress_epi8(differing, place_numbers());
+      const __m512i first = _mm512_set1_epi16(static_cast<int16_t>(at));
+      _mm512_storeu_si512(notes_ + noted, _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(places)), first));
+      if (__builtin_expect(count > 32, 0)) {
+        const __m256i rest = _mm512_extracti64x4_epi64(places, 1);
+        _mm512_storeu_si512(notes_ + noted + 32, _mm512_add_epi16(_mm512_cvtepu8_epi16(rest), first));
+      }
+      noted += count;
+#else
       if (__builtin_expect(count > kNoteFew, 0)) {
         for (; differing != 0; differing &= differing - 1) {
           notes_[noted++] = static_cast<uint16_t>(at + WideLanes::trailing_zeros(differing));
@@ -836,6 +1055,7 @@ class CodedBlock {
         differing &= differing - 1;
       }
       noted += count;
+#endif
     };
     int64_t at = 0;
     for (; at + kLineBytes <= bytes; at += kLineBytes) {
@@ -974,27 +1194,6 @@ class CodedBlock {
     }
   }
 
-  // Adds changed entries to the counts of their rows and columns. Those of a line follow each other, and are added at once,
-  // because an addition in memory waits for the one before it.
-  template <typename OfLine, typename OfPlace>
-  [[gnu::always_inline]] static void count_lines(uint64_t changed, int64_t count, const uint16_t* lines, const uint16_t* places,
-                                                 OfLine* of_lines, OfPlace* of_places) {
-    uint64_t sum = 0;
-    int64_t line = lines[0];
-    for (int64_t n = 0; n < count; ++n) {
-      if (lines[n] != line) {
-        of_lines[line] = static_cast<OfLine>(of_lines[line] + sum);
-        line = lines[n];
-        sum = 0;
-      }
-      const uint64_t own = changed >> n & 1;
-      sum += own;
-      of_places[places[n]] = static_cast<OfPlace>(of_places[places[n]] + own);
-    }
-    if (count > 0) {
-      of_lines[line] = static_cast<OfLine>(of_lines[line] + sum);
-    }
-  }
   void count_words(uint64_t changed, int64_t count) {
     for (int64_t n = 0; n < count; ++n) {
       const uint64_t own = changed >> n & 1;

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "block.h"
+#include "column_counts.h"
 #include "compress_table.h"
 #include "cpu/support/neon.h"
 #include "cpu/support/operand.h"
@@ -354,7 +355,7 @@ struct WideLanes {
 
 namespace threegate::diff {
 
-bool block_wide_neon(const BlockInput& input, BlockResult& result) { return block_wide_any(input, result); }
+bool block_wide_neon(const BlockInput& input, BlockResult& result) { return block_staged<NoGroups>(input, result); }
 
 bool block_bf16_neon(const BlockInput& input, BlockResult& result) {
   result.clear(input.rows, input.columns);
@@ -427,5 +428,7 @@ bool block_bf16_neon(const BlockInput& input, BlockResult& result) {
   result.base_squares = squares.total();
   return std::isfinite(result.base_squares) && std::isfinite(result.delta_squares);
 }
+
+const ColumnCounts kColumnCounts_neon = kOwnColumnCounts;
 
 }  // namespace threegate::diff

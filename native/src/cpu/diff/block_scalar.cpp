@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "block.h"
+#include "column_counts.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::diff {
@@ -108,5 +109,7 @@ bool block_scalar(const BlockInput& input, BlockResult& result) {
   }
   return true;
 }
+
+const ColumnCounts kColumnCounts_scalar = kOwnColumnCounts;
 
 }  // namespace threegate::diff

@@ -1,7 +1,9 @@
 // Comparison of any pair of dtypes and operands. Entries are staged in the first-level cache as float32, or as float64 where an
-// operand needs it, and compared 64 at a time. For equal entries only the base is squared. Pairs that differ are collected in a
-// queue, and all arithmetic on them uses full vectors of that queue. WideLanes has the vector operations of an instruction set,
-// and is defined before this is included.
+// operand needs it, and compared 64 at a time. For equal entries only the base is squared. A few pairs of a group that differ are
+// collected in a queue, and all arithmetic on them uses full vectors of that queue. If many differ, the statistics of the whole
+// group are computed at once.
+//
+// WideLanes has the vector operations of an instruction set, and is defined before this is included.
 #ifndef THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 #define THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 
@@ -19,16 +21,20 @@ constexpr int64_t kWideQueue = 1024;
 constexpr int kWideFew = 4;    // entries of a group that differ, up to which they are judged one by one
 constexpr int kWideMost = 48;  // and from which on the whole group is queued, because equal pairs add nothing
 
+// The distance of the prefetch from the current entries. It keeps the memory busy while entries that differ are judged.
+constexpr int64_t kWidePrefetch = 8192;
+
+template <int64_t kBytes>
+[[gnu::always_inline]] inline void prefetch(const uint8_t* address) {
+  for (int64_t line = 0; line < kBytes; line += 64) {
+    __builtin_prefetch(address + kWidePrefetch + line, 0, 0);  // of no use to other data
+  }
+}
+
 // The pairs that differ, in the order of the entries.
 template <typename V>
 class PairQueue {
  public:
-  [[gnu::always_inline]] void push(V a, V b) {
-    base_[size_] = a;
-    tuned_[size_] = b;
-    ++size_;
-  }
-
   // Appends the marked ones of 64 pairs.
   [[gnu::always_inline]] void push(const uint8_t* a, const uint8_t* b, uint64_t marked, int count) {
     if (count >= kWideMost) {
@@ -41,6 +47,10 @@ class PairQueue {
       size_ += count;
     }
   }
+
+  // The sums, and an addition to a bin, for pairs that do not go through the queue.
+  [[nodiscard]] WideLanes::Deltas& deltas() { return deltas_; }
+  void add(int bin, int64_t count) { bins_[bin] += count; }
 
   // Empties the queue if it has no room for another group.
   [[gnu::always_inline]] void drain_when_full() {
@@ -88,31 +98,12 @@ struct WideCounts {
   int64_t bits = 0;
   int64_t stored = 0;
   int64_t flips = 0;
-
-  // Judges one pair. Returns whether it changed.
-  template <typename V>
-  [[gnu::always_inline]] uint64_t judge(V a, V b) {
-    const uint32_t a_code = code(a);
-    const uint32_t b_code = code(b);
-    const bool differ = a_code != b_code;
-    bits += differ ? 1 : 0;
-    stored += a != b ? 1 : 0;
-    flips += (a < 0) != (b < 0) && a != 0 && b != 0 ? 1 : 0;
-    return differ && ((a_code | b_code) & kBf16Magnitude) != 0 ? 1U : 0U;
-  }
-
- private:
-  [[gnu::always_inline]] static uint32_t code(float value) {
-    const auto own = bit_cast<uint32_t>(value);
-    return (own + 0x7fffU + ((own >> 16) & 1U)) >> 16;  // a NaN need not be right
-  }
-  [[gnu::always_inline]] static uint32_t code(double value) { return code(double_to_float_odd(value)); }
 };
 
-// Judges 64 pairs, of which many differ. Returns the bits of those that changed.
+// Judges 64 pairs, of which several differ, and queues those. Returns the bits of the pairs that changed.
 template <typename V>
-[[gnu::always_inline]] inline uint64_t judge_group(const uint8_t* a, const uint8_t* b, uint64_t differing, PairQueue<V>& queue,
-                                                   WideCounts& counts, uint16_t* columns) {
+[[gnu::always_inline]] inline uint64_t queue_group(const uint8_t* a, const uint8_t* b, uint64_t differing, PairQueue<V>& queue,
+                                                   WideCounts& counts) {
   uint64_t changed = 0;
   if constexpr (std::is_same_v<V, double>) {
     alignas(64) float a_narrow[kWideGroup];
@@ -125,95 +116,239 @@ template <typename V>
     changed = WideLanes::compare_codes(a, b, counts.bits, counts.flips);
   }
   counts.stored += __builtin_popcountll(WideLanes::unequal(a, b, V{}));
-  WideLanes::count_columns(columns, changed);  // also if none changed, because a branch would be mispredicted too often
   queue.drain_when_full();
   queue.push(a, b, differing, __builtin_popcountll(differing));
   return changed;
 }
 
-// Places in a run of entries that differ, from groups with few of them.
-class NotedPlaces {
+// Adds changed entries to the counts of their lines and places. Those of a line follow each other, and are added at once, because
+// an addition in memory waits for the one before it.
+template <typename OfLine, typename OfPlace>
+[[gnu::always_inline]] inline void count_lines(uint64_t changed, int64_t count, const uint16_t* lines, const uint16_t* places,
+                                               OfLine* of_lines, OfPlace* of_places) {
+  uint64_t sum = 0;
+  int64_t line = lines[0];
+  for (int64_t n = 0; n < count; ++n) {
+    if (lines[n] != line) {
+      of_lines[line] = static_cast<OfLine>(of_lines[line] + sum);
+      line = lines[n];
+      sum = 0;
+    }
+    const uint64_t own = changed >> n & 1;
+    sum += own;
+    of_places[places[n]] = static_cast<OfPlace>(of_places[places[n]] + own);
+  }
+  if (count > 0) {
+    of_lines[line] = static_cast<OfLine>(of_lines[line] + sum);
+  }
+}
+
+// Entries that differ, from groups with few of them. They are judged 64 at a time, of any rows of the block.
+template <typename V>
+class NotedEntries {
  public:
-  // Notes the marked ones of a group. Always runs to the largest possible count, because a loop to the actual one would be
-  // mispredicted too often.
+  // Notes the marked ones of a group that begins at `begin` of a run. Always runs to the largest possible count, because a loop
+  // to the actual one would be mispredicted too often.
   [[gnu::always_inline]] void note(int64_t begin, uint64_t marked, int count) {
     for (int k = 0; k < kWideFew; ++k) {
-      places_[count_ + k] = static_cast<uint16_t>(begin + WideLanes::trailing_zeros(marked));
+      places_[noted_ + k] = static_cast<uint16_t>(begin + WideLanes::trailing_zeros(marked));
       marked &= marked - 1;
     }
-    count_ += count;
+    noted_ += count;
   }
-  void clear() { count_ = 0; }
-  [[nodiscard]] const uint16_t* begin() const { return places_; }
-  [[nodiscard]] const uint16_t* end() const { return places_ + count_; }
 
- private:
-  int64_t count_ = 0;
-  uint16_t places_[kRun / kWideGroup * kWideFew + kWideFew];
-};
-
-template <typename V>
-bool block_wide(const BlockInput& input, BlockResult& result) {
-  result.clear(input.rows, input.columns);
-  Stage<V> base_stage;
-  Stage<V> tuned_stage;
-  PairQueue<V> queue;
-  WideCounts counts;
-  WideLanes::Squares squares;
-  NotedPlaces noted;
-  uint64_t unused[kRun / kWideGroup];
-  for (int64_t i = 0; i < input.rows; ++i) {
-    const int64_t row = input.row + i;
-    uint64_t* words = input.mask == nullptr ? nullptr : input.mask + row * input.mask_stride + input.column / kWideGroup;
-    int64_t changed_count = 0;
-    for (int64_t begin = 0; begin < input.columns; begin += kRun) {
-      const int64_t count = std::min(kRun, input.columns - begin);
-      const uint8_t* a = base_stage.read(*input.base.operand, input.base.row + i, input.base.column + begin, count);
-      const uint8_t* b = tuned_stage.read(*input.tuned.operand, input.tuned.row + i, input.tuned.column + begin, count);
-      uint16_t* columns = result.column_changed + begin;
-      uint64_t* run_words = words == nullptr ? unused : words + begin / kWideGroup;
-      noted.clear();
-      for (int64_t j = 0; j < count; j += kWideGroup) {
-        const uint8_t* x = a + static_cast<int64_t>(sizeof(V)) * j;
-        const uint8_t* y = b + static_cast<int64_t>(sizeof(V)) * j;
-        squares.template add64<V>(x);
-        const uint64_t differing = WideLanes::differing(x, y, V{});
-        const int differing_count = __builtin_popcountll(differing);
-        uint64_t word = 0;
-        if (__builtin_expect(differing_count > kWideFew, 0)) {
-          word = judge_group<V>(x, y, differing, queue, counts, columns + j);
-          changed_count += __builtin_popcountll(word);
-        } else {
-          noted.note(j, differing, differing_count);
-        }
-        run_words[j / kWideGroup] = word;
+  // Fetches the entries that were noted in a run, which entry(place, a, b) writes to a pair. `row` and `column` are those of its
+  // first entry, in the block. Fetches eight at a time for the same reason.
+  template <typename Entry>
+  [[gnu::always_inline]] void fetch(Entry entry, int64_t row, int64_t column) {
+    constexpr int64_t kStep = 8;
+    const int64_t noted = noted_;
+    for (int64_t k = 0; k < kStep; ++k) {
+      places_[noted + k] = 0;
+    }
+    for (int64_t n = 0; n < noted; n += kStep) {
+      const int64_t to = waiting_ + n;
+      for (int64_t k = 0; k < kStep; ++k) {
+        entry(places_[n + k], base_[to + k], tuned_[to + k]);
       }
-      queue.drain_when_full();
-      for (const uint16_t place : noted) {
-        const auto x = load<V>(a + static_cast<int64_t>(sizeof(V)) * place);
-        const auto y = load<V>(b + static_cast<int64_t>(sizeof(V)) * place);
-        const uint64_t changed = counts.judge(x, y);
-        changed_count += static_cast<int64_t>(changed);
-        columns[place] = static_cast<uint16_t>(columns[place] + changed);
-        run_words[place / kWideGroup] |= changed << (place % kWideGroup);
-        queue.push(x, y);
+      std::fill_n(rows_ + to, kStep, static_cast<uint16_t>(row));
+      for (int64_t k = 0; k < kStep; ++k) {
+        columns_[to + k] = static_cast<uint16_t>(places_[n + k] + column);
       }
     }
-    result.row_changed[i] = static_cast<uint32_t>(changed_count);
-    result.changed += changed_count;
+    waiting_ += noted;
+    noted_ = 0;
   }
-  queue.finish(result);
+
+  [[nodiscard]] bool is_full() const { return waiting_ >= kWideGroup; }
+
+  // Judges those that wait, or 64 of them.
+  void judge(const BlockInput& input, PairQueue<V>& queue, WideCounts& counts, BlockResult& result) {
+    const int64_t count = std::min(waiting_, kWideGroup);
+    std::fill(base_ + count, base_ + kWideGroup, V{0});
+    std::fill(tuned_ + count, tuned_ + kWideGroup, V{0});
+    const auto* a = reinterpret_cast<const uint8_t*>(base_);
+    const auto* b = reinterpret_cast<const uint8_t*>(tuned_);
+    const uint64_t changed = queue_group<V>(a, b, ~uint64_t{0}, queue, counts);
+    count_lines(changed, count, rows_, columns_, result.row_changed, result.column_changed);
+    for (int64_t n = 0; input.mask != nullptr && n < count; ++n) {
+      const int64_t at = input.column + columns_[n];
+      input.mask[(input.row + rows_[n]) * input.mask_stride + at / kWideGroup] |= (changed >> n & 1) << (at % kWideGroup);
+    }
+    waiting_ -= count;
+    std::copy_n(base_ + count, waiting_, base_);
+    std::copy_n(tuned_ + count, waiting_, tuned_);
+    std::copy_n(rows_ + count, waiting_, rows_);
+    std::copy_n(columns_ + count, waiting_, columns_);
+  }
+
+ private:
+  static constexpr int64_t kMost = kRun / kWideGroup * kWideFew;  // of a run
+
+  int64_t noted_ = 0;
+  int64_t waiting_ = 0;
+  uint16_t places_[kMost + 8];
+  uint16_t rows_[kWideGroup + kMost + 8];
+  uint16_t columns_[kWideGroup + kMost + 8];
+  alignas(64) V base_[kWideGroup + kMost + 8];
+  alignas(64) V tuned_[kWideGroup + kMost + 8];
+};
+
+inline void finish_counts(const WideCounts& counts, int64_t rows, BlockResult& result) {
+  for (int64_t i = 0; i < rows; ++i) {
+    result.changed += result.row_changed[i];
+  }
   result.changed_bits = counts.bits;
   result.changed_stored = counts.stored;
   result.hidden = counts.stored - result.changed;  // every entry that changed differs as it is stored, too
   result.sign_flips = counts.flips;
-  result.base_squares = squares.total();
+}
+
+inline bool is_finite(const BlockResult& result) {
   return std::isfinite(result.base_squares) && std::isfinite(result.delta_squares);
 }
 
-inline bool block_wide_any(const BlockInput& input, BlockResult& result) {
-  return is_double(*input.base.operand) || is_double(*input.tuned.operand) ? block_wide<double>(input, result)
-                                                                           : block_wide<float>(input, result);
+// Calls run(row of the block, first column, count, words of the mask) for parts of all rows. It returns the number of entries
+// that changed.
+template <typename Run>
+[[gnu::always_inline]] inline void for_runs(const BlockInput& input, BlockResult& result, Run run) {
+  uint64_t unused[kRun / kWideGroup];
+  for (int64_t i = 0; i < input.rows; ++i) {
+    uint64_t* words =
+        input.mask == nullptr ? nullptr : input.mask + (input.row + i) * input.mask_stride + input.column / kWideGroup;
+    int64_t changed = 0;
+    for (int64_t begin = 0; begin < input.columns; begin += kRun) {
+      const int64_t count = std::min(kRun, input.columns - begin);
+      changed += run(i, begin, count, words == nullptr ? unused : words + begin / kWideGroup);
+    }
+    result.row_changed[i] += static_cast<uint32_t>(changed);
+  }
+}
+
+// The entries of a run of both sides, staged as V.
+template <typename V>
+class StagedRun {
+ public:
+  using Value = V;
+
+  void read(const BlockInput& input, int64_t row, int64_t begin, int64_t count) {
+    base_ = base_stage_.read(*input.base.operand, input.base.row + row, input.base.column + begin, count);
+    tuned_ = tuned_stage_.read(*input.tuned.operand, input.tuned.row + row, input.tuned.column + begin, count);
+  }
+  // Of the group that begins at `j`: one bit for each pair whose bits differ, the entries, and the squares of the base.
+  [[nodiscard, gnu::always_inline]] uint64_t differing(int64_t j) const {
+    prefetch<kWideGroup * kSize>(base_ + kSize * j);
+    prefetch<kWideGroup * kSize>(tuned_ + kSize * j);
+    return WideLanes::differing(base_ + kSize * j, tuned_ + kSize * j, V{});
+  }
+  [[nodiscard]] const uint8_t* base(int64_t j) const { return base_ + kSize * j; }
+  [[nodiscard]] const uint8_t* tuned(int64_t j) const { return tuned_ + kSize * j; }
+  [[gnu::always_inline]] void add_squares(int64_t j, WideLanes::Squares& squares) const {
+    squares.template add64<V>(base_ + kSize * j);
+  }
+  [[gnu::always_inline]] void entry(int64_t place, V& of_base, V& of_tuned) const {
+    of_base = load<V>(base_ + kSize * place);
+    of_tuned = load<V>(tuned_ + kSize * place);
+  }
+
+ private:
+  static constexpr auto kSize = static_cast<int64_t>(sizeof(V));
+  Stage<V> base_stage_;
+  Stage<V> tuned_stage_;
+  const uint8_t* base_ = nullptr;
+  const uint8_t* tuned_ = nullptr;
+};
+
+// Takes no groups. All pairs that differ are queued.
+struct NoGroups {
+  static constexpr int kLeast = kWideGroup + 1;
+
+  static uint64_t add(const uint8_t* /*a*/, const uint8_t* /*b*/, uint64_t /*differing*/, WideLanes::Squares* /*squares*/,
+                      WideCounts& /*counts*/) {
+    return 0;
+  }
+  template <typename V>
+  static void finish(PairQueue<V>& /*queue*/) {}
+};
+
+template <typename Entries, typename Groups>
+bool block_wide(const BlockInput& input, BlockResult& result) {
+  using V = typename Entries::Value;
+  result.clear(input.rows, input.columns);
+  Entries entries;
+  PairQueue<V> queue;
+  Groups groups;
+  WideCounts counts;
+  WideLanes::Squares squares;
+  NotedEntries<V> noted;
+  for_runs(
+      input, result, [&](int64_t i, int64_t begin, int64_t count, uint64_t * words) __attribute__((always_inline)) {
+        entries.read(input, i, begin, count);
+        uint16_t* columns = result.column_changed + begin;
+        int64_t changed_count = 0;
+        for (int64_t j = 0; j < count; j += kWideGroup) {
+          const uint64_t differing = entries.differing(j);
+          const int differing_count = __builtin_popcountll(differing);
+          uint64_t word = 0;
+          if (__builtin_expect(differing_count > kWideFew, 0)) {
+            const uint8_t* x = entries.base(j);
+            const uint8_t* y = entries.tuned(j);
+            if (differing_count >= Groups::kLeast) {
+              word = groups.add(x, y, differing, &squares, counts);
+            } else {
+              squares.template add64<V>(x);
+              word = queue_group<V>(x, y, differing, queue, counts);
+            }
+            WideLanes::count_columns(columns + j,
+                                     word);  // also if none changed, because a branch would be mispredicted too often
+            changed_count += __builtin_popcountll(word);
+          } else {
+            entries.add_squares(j, squares);
+            noted.note(j, differing, differing_count);
+          }
+          words[j / kWideGroup] = word;
+        }
+        noted.fetch(
+            [&](int64_t place, V & a, V & b) __attribute__((always_inline)) { entries.entry(place, a, b); }, i, begin);
+        if (__builtin_expect(noted.is_full(), 0)) {
+          noted.judge(input, queue, counts, result);
+        }
+        return changed_count;
+      });
+  noted.judge(input, queue, counts, result);
+  groups.finish(queue);
+  queue.finish(result);
+  finish_counts(counts, input.rows, result);
+  result.base_squares = squares.total();
+  return is_finite(result);
+}
+
+// Compares entries that are staged. `Groups` takes groups of float32 in which many pairs differ.
+template <typename Groups>
+bool block_staged(const BlockInput& input, BlockResult& result) {
+  return is_double(*input.base.operand) || is_double(*input.tuned.operand)
+             ? block_wide<StagedRun<double>, NoGroups>(input, result)
+             : block_wide<StagedRun<float>, Groups>(input, result);
 }
 
 }  // namespace

@@ -18,15 +18,19 @@ constexpr int64_t kMaxBlocksPerSum = 256;
 
 __extension__ typedef __int128 Integer128;  // for products of two 64-bit sizes
 
-// The row or column of a map, of `bands`, that entry `index` of `size` belongs to.
-int64_t band_of(int64_t index, int64_t size, int64_t bands) {
-  return static_cast<int64_t>(static_cast<Integer128>(index) * bands / size);
+// (a * b + more) / c for sizes, rounded down. Small products take a division of 64 bits, which is many times as fast.
+int64_t multiply_divide(int64_t a, int64_t b, int64_t c, int64_t more) {
+  if (std::max(a, b) <= INT32_MAX) {
+    return (a * b + more) / c;
+  }
+  return static_cast<int64_t>((static_cast<Integer128>(a) * b + more) / c);
 }
 
+// The row or column of a map, of `bands`, that entry `index` of `size` belongs to.
+int64_t band_of(int64_t index, int64_t size, int64_t bands) { return multiply_divide(index, bands, size, 0); }
+
 // The first entry of a band: the smallest i for which i * bands / size, rounded down, is the band.
-int64_t first_of_band(int64_t band, int64_t size, int64_t bands) {
-  return static_cast<int64_t>((static_cast<Integer128>(band) * size + bands - 1) / bands);
-}
+int64_t first_of_band(int64_t band, int64_t size, int64_t bands) { return multiply_divide(band, size, bands, bands - 1); }
 
 // The division of a matrix into blocks. It depends only on the shape and on the rows of the map, so that sums do not depend on
 // the number of threads. A block lies within one row (a band) of the map, unless it is of codes.
@@ -104,6 +108,16 @@ int64_t columns_per_thread(const tg_operand& base, const tg_diff_profiles* profi
   return profiles != nullptr && profiles->column_changed != nullptr ? base.values.columns : 0;
 }
 
+std::vector<int64_t> ends_of_cells(const tg_operand& base, const tg_diff_profiles* profiles) {
+  std::vector<int64_t> ends;
+  if (profiles != nullptr && profiles->map != nullptr && base.values.columns > 0) {
+    for (int64_t cell = 1; cell <= profiles->map_columns; ++cell) {
+      ends.push_back(first_of_band(cell, base.values.columns, profiles->map_columns));
+    }
+  }
+  return ends;
+}
+
 // One scalar variant serves all operands.
 constexpr BlockFunction block_bf16_scalar = block_scalar;
 constexpr BlockFunction block_wide_scalar = block_scalar;
@@ -157,7 +171,14 @@ double pairwise_sum(const Sums* sums, int64_t count, double Sums::*field) {
   return pairwise_sum(sums, half, field) + pairwise_sum(sums + half, count - half, field);
 }
 
-void add_relaxed(int64_t& target, int64_t amount) { __atomic_fetch_add(&target, amount, __ATOMIC_RELAXED); }
+// Adds to a count that other threads may add to, if there are any.
+void add_shared(int64_t& target, int64_t amount, int threads) {
+  if (threads == 1) {
+    target += amount;
+  } else {
+    __atomic_fetch_add(&target, amount, __ATOMIC_RELAXED);
+  }
+}
 
 // `part` is a BlockResult or a tg_diff_result, whose counts have the same names.
 template <typename Part>
@@ -187,12 +208,12 @@ class CellCounts {
     return {of_rows_.data(), of_columns_.data(), counts_.data()};
   }
 
-  void add_to(const tg_diff_profiles& profiles) const {
+  void add_to(const tg_diff_profiles& profiles, int threads) const {
     for (size_t i = 0; i < counts_.size(); ++i) {
       const auto at = static_cast<int64_t>(i);
       const int64_t cell = (first_row_ + at / columns_) * profiles.map_columns + first_column_ + at % columns_;
       if (counts_[i] != 0) {
-        add_relaxed(profiles.map[cell], counts_[i]);
+        add_shared(profiles.map[cell], counts_[i], threads);
       }
     }
   }
@@ -221,9 +242,9 @@ class CellCounts {
 // The counts of rows whose columns lie in several blocks. Those of one thread are added to the others when it has other rows.
 class RowCounts {
  public:
-  void add(const BlockInput& input, const BlockResult& block, int64_t* all) {
+  void add(const BlockInput& input, const BlockResult& block, int64_t* all, int threads) {
     if (input.row != first_ || input.rows != static_cast<int64_t>(counts_.size())) {
-      flush(all);
+      flush(all, threads);
       first_ = input.row;
       counts_.assign(static_cast<size_t>(input.rows), 0);
     }
@@ -231,9 +252,9 @@ class RowCounts {
       counts_[static_cast<size_t>(i)] += block.row_changed[i];
     }
   }
-  void flush(int64_t* all) {
+  void flush(int64_t* all, int threads) {
     for (size_t i = 0; i < counts_.size(); ++i) {
-      add_relaxed(all[first_ + static_cast<int64_t>(i)], counts_[i]);
+      add_shared(all[first_ + static_cast<int64_t>(i)], counts_[i], threads);
     }
     counts_.clear();
   }
@@ -251,11 +272,13 @@ class Run {
         grid_(make_grid(*request.base, request.profiles)),
         block_(choose(level, *request.base, *request.tuned)),
         coded_(TG_AT_LEVEL(level, block_coded)),
+        columns_of_level_(TG_AT_LEVEL(level, kColumnCounts)),
         pair_(coded_ == nullptr ? nullptr : make_coded_pair(*request.base, *request.tuned)),
         spans_bands_(is_coded(*request.base) && map_rows(request.profiles) > 1),
         counts_cells_(is_coded(*request.base) && request.profiles != nullptr && request.profiles->map != nullptr),
         threads_(static_cast<int>(std::min<int64_t>(threads, std::max<int64_t>(grid_.blocks(), 1)))),
         columns_(columns_per_thread(*request.base, request.profiles)),
+        cell_ends_(ends_of_cells(*request.base, request.profiles)),
         sums_(static_cast<Sums*>(request.workspace)),
         column_counts_(reinterpret_cast<int64_t*>(sums_ + grid_.blocks())) {}
 
@@ -316,7 +339,7 @@ class Run {
       add_done(request_.control, input.rows * input.columns);
     }
     if (request_.profiles != nullptr && request_.profiles->row_changed != nullptr) {
-      rows.flush(request_.profiles->row_changed);
+      rows.flush(request_.profiles->row_changed, threads_);
     }
   }
 
@@ -381,7 +404,7 @@ class Run {
 
   void add_cells(int64_t index, const BlockInput& input, const CellCounts& cells, const BlockResult& block) const {
     if (counts_cells_) {
-      cells.add_to(*request_.profiles);
+      cells.add_to(*request_.profiles, threads_);
     } else {
       add_map(grid_.band(index), input, block);
     }
@@ -395,13 +418,10 @@ class Run {
     if (profiles->row_changed != nullptr && input.columns == request_.base->values.columns) {
       std::copy_n(block.row_changed, input.rows, profiles->row_changed + input.row);
     } else if (profiles->row_changed != nullptr) {
-      rows.add(input, block, profiles->row_changed);
+      rows.add(input, block, profiles->row_changed, threads_);
     }
     if (block.changed > 0 && columns_ > 0) {
-      int64_t* counts = column_counts_ + thread * columns_ + input.column;
-      for (int64_t j = 0; j < input.columns; ++j) {
-        counts[j] += block.column_changed[j];
-      }
+      columns_of_level_.add(block.column_changed, input.columns, column_counts_ + thread * columns_ + input.column);
     }
   }
 
@@ -410,18 +430,12 @@ class Run {
     if (profiles == nullptr || profiles->map == nullptr || block.changed == 0) {
       return;
     }
-    const int64_t all = request_.base->values.columns;
     int64_t* cells = profiles->map + band * profiles->map_columns;
-    for (int64_t j = 0; j < input.columns;) {
-      const auto cell = static_cast<int64_t>(static_cast<Integer128>(input.column + j) * profiles->map_columns / all);
-      const auto next =
-          static_cast<int64_t>((static_cast<Integer128>(cell + 1) * all + profiles->map_columns - 1) / profiles->map_columns);
-      const int64_t end = std::min(input.columns, next - input.column);
-      int64_t sum = 0;
-      for (; j < end; ++j) {
-        sum += block.column_changed[j];
-      }
-      add_relaxed(cells[cell], sum);
+    int64_t cell = band_of(input.column, request_.base->values.columns, profiles->map_columns);
+    for (int64_t j = 0; j < input.columns; ++cell) {
+      const int64_t end = std::min(input.columns, cell_ends_[static_cast<size_t>(cell)] - input.column);
+      add_shared(cells[cell], columns_of_level_.sum(block.column_changed + j, end - j), threads_);
+      j = end;
     }
   }
 
@@ -430,11 +444,13 @@ class Run {
   Grid grid_;
   BlockFunction block_;
   CodedFunction coded_;
+  ColumnCounts columns_of_level_;
   std::unique_ptr<CodedPair> pair_;
   bool spans_bands_;   // whether a block may lie in several rows of the map
   bool counts_cells_;  // whether codes are counted in cells as they are compared
   int threads_;
   int64_t columns_;
+  std::vector<int64_t> cell_ends_;  // of each column of the map, the column of the matrix behind it
   Sums* sums_;
   int64_t* column_counts_;
   std::atomic<int64_t> next_{0};

@@ -56,6 +56,61 @@ class UlpHistogram {
   int spills_ = 0;
 };
 
+// Counts the same bins in 2-bit fields of 32-bit lanes. They take half the vectors, and must be spilled sooner.
+template <typename Parts>
+class NarrowHistogram {
+ public:
+  // The counts of a group, which stay in registers.
+  struct Group {
+    static constexpr int kAdditions = 3;  // before a field could overflow
+    static constexpr int kMost = 8;       // additions to a group
+
+    // Adds one-hot fields. Bin b is the number 1 shifted by 2 b bits.
+    [[gnu::always_inline]] void add(const Parts& one_hot) { fields += one_hot; }
+
+    // Moves the counts to fields of four bits.
+    [[gnu::always_inline]] void spill() {
+      even += fields & 0x33333333U;
+      odd += (fields >> 2) & 0x33333333U;
+      fields = Parts{};
+    }
+
+    Parts fields{};
+    Parts even{};
+    Parts odd{};
+  };
+
+  // Adds a group, all of which is spilled, in fields of eight bits. They move to the bins before one could overflow.
+  [[gnu::always_inline]] void add(const Group& group) {
+    bytes_[0] += group.even & 0x0f0f0f0fU;
+    bytes_[1] += group.odd & 0x0f0f0f0fU;
+    bytes_[2] += (group.even >> 4) & 0x0f0f0f0fU;
+    bytes_[3] += (group.odd >> 4) & 0x0f0f0f0fU;
+    if (++groups_ == 255 / Group::kMost) {
+      flush();
+    }
+  }
+
+  [[gnu::noinline]] void flush() {
+    for (int k = 0; k < 4; ++k) {
+      for (size_t lane = 0; lane < sizeof(Parts) / sizeof(uint32_t); ++lane) {
+        for (int byte = 0; byte < 4; ++byte) {
+          bins_[4 * byte + k] += bytes_[k][lane] >> (8 * byte) & 0xffU;
+        }
+      }
+      bytes_[k] = Parts{};
+    }
+    groups_ = 0;
+  }
+
+  [[nodiscard]] const int64_t* bins() const { return bins_; }
+
+ private:
+  Parts bytes_[4]{};
+  int groups_ = 0;
+  int64_t bins_[16] = {};
+};
+
 inline void copy_bins(const int64_t* bins, BlockResult& result) {
   for (int bin = 1; bin < TG_ULP_BINS; ++bin) {
     result.ulp_histogram[bin] = bins[bin];

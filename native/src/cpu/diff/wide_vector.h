@@ -19,6 +19,8 @@ namespace {
 typedef double Double8 __attribute__((vector_size(64)));
 typedef uint64_t Word4 __attribute__((vector_size(32)));
 typedef uint64_t Word8 __attribute__((vector_size(64)));
+typedef uint32_t Part8 __attribute__((vector_size(32)));
+typedef uint32_t Part16 __attribute__((vector_size(64)));
 
 template <typename V>
 [[gnu::always_inline]] inline V load_vector(const void* address) {
@@ -43,6 +45,16 @@ template <typename V>
 #else
 [[gnu::always_inline]] inline Word8 max_words(const Word8& a, const Word8& b) { return a > b ? a : b; }
 #endif
+
+// What WideLanes::Close has counted and added.
+struct CloseTotals {
+  double base_squares;
+  double delta_squares;
+  double dot;
+  double max;
+  int64_t far;   // differences above a quarter of a unit of the base
+  int64_t same;  // pairs whose bits are equal
+};
 
 // |delta| of eight pairs as bits. As integers they are ordered as the numbers are.
 [[gnu::always_inline]] inline Word8 magnitude_bits(const Double8& v) { return load_vector<Word8>(&v) & 0x7fffffffffffffffULL; }

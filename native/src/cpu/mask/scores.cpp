@@ -35,10 +35,13 @@ int64_t columns_of(const tg_mask_scores& scores) {
   return scores.matrix != nullptr ? scores.matrix->values.columns : scores.columns;
 }
 
+bool has_few_entries(const tg_mask_scores& scores) { return rows_of(scores) * columns_of(scores) <= kFewEntries; }
+
 Scratch::Scratch(Arena& arena, const tg_mask_scores& scores)
-    : keys(arena.take<uint64_t>(kTileRows * kTileColumns)),
-      factor(arena.take<double>((scores.matrix != nullptr ? 0 : scores.rank) * kTileRows)),
-      digits(arena.take<int64_t>(kDigits)) {}
+    : keys(arena.take<uint64_t>(has_few_entries(scores) ? rows_of(scores) * columns_of(scores) : kTileRows * kTileColumns)),
+      factor(arena.take<double>((scores.matrix != nullptr ? 0 : scores.rank) * std::min(kTileRows, rows_of(scores)))),
+      digits(arena.take<int64_t>(has_few_entries(scores) ? 0 : kDigits)),
+      sorted(arena.take<uint64_t>(has_few_entries(scores) ? rows_of(scores) * columns_of(scores) : 0)) {}
 
 void fill_keys(const tg_mask_scores& scores, Tile tile, const Scratch& scratch) {
   auto* values = reinterpret_cast<double*>(scratch.keys);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <vector>
 
 #include "common/control.h"
@@ -26,18 +27,24 @@ class Selection {
         columns_(columns_of(scores)),
         tiles_(rows_, columns_, kTileRows, kTileColumns) {
     Arena arena(workspace);
-    for (int thread = 0; thread < pool.threads(); ++thread) {
+    for (int thread = 0; thread < (has_few_entries(scores) ? 1 : pool.threads()); ++thread) {
       scratch_.emplace_back(arena, scores);
+    }
+    if (scores.matrix == nullptr) {
+      narrow_.emplace(arena, scores);
     }
   }
 
   Outcome run() {
     std::fill_n(mask_, rows_ * words(), uint64_t{0});
+    if (has_few_entries(scores_)) {
+      return select_at_once();
+    }
     if (options_.count == 0) {
       return finite_pass();
     }
-    if (scores_.matrix == nullptr && options_.smallest == 0 &&
-        select_by_screening(pool_, level_, scores_, options_.count, control_, scratch_, mask_)) {
+    if (narrow_.has_value() && options_.smallest == 0 &&
+        select_by_screening(pool_, level_, scores_, options_.count, control_, *narrow_, mask_)) {
       return Outcome::kDone;
     }
     if (cancelled()) {
@@ -87,6 +94,45 @@ class Selection {
       return Outcome::kCancelled;
     }
     return finite ? Outcome::kDone : Outcome::kNotFinite;
+  }
+
+  // Stores all keys, and finds the last selected one in a copy of them.
+  Outcome select_at_once() {
+    const int64_t entries = rows_ * columns_;
+    if (cancelled()) {
+      return Outcome::kCancelled;
+    }
+    Scratch scratch = scratch_[0];
+    uint64_t* const keys = scratch.keys;
+    // A stripe of whole rows lies in the order of the matrix.
+    for (int64_t row = 0; row < rows_; row += kTileRows, scratch.keys += kTileRows * columns_) {
+      fill_keys(scores_, {row, std::min(kTileRows, rows_ - row), 0, columns_}, scratch);
+    }
+    add_done(control_, entries);
+    if (!std::all_of(keys, keys + entries, [](uint64_t key) { return key < kInfinity; })) {
+      return Outcome::kNotFinite;
+    }
+    if (options_.count == 0) {
+      return Outcome::kDone;
+    }
+    std::copy_n(keys, entries, scratch.sorted);
+    const bool smallest = options_.smallest != 0;
+    const int64_t at = smallest ? options_.count - 1 : entries - options_.count;
+    std::nth_element(scratch.sorted, scratch.sorted + at, scratch.sorted + entries);
+    const uint64_t last = scratch.sorted[at];
+    const auto beyond = [&](uint64_t key) { return smallest ? key < last : key > last; };
+    int64_t left = options_.count - std::count_if(keys, keys + entries, beyond);
+    for (int64_t i = 0; i < rows_; ++i) {
+      for (int64_t j = 0; j < columns_; ++j) {
+        const uint64_t key = keys[i * columns_ + j];
+        const bool shares = key == last && left > 0;
+        left -= shares ? 1 : 0;
+        if (shares || beyond(key)) {
+          set(i, j);
+        }
+      }
+    }
+    return Outcome::kDone;
   }
 
   Outcome finite_pass() {
@@ -196,14 +242,20 @@ class Selection {
   int64_t columns_;
   Tiles tiles_;
   std::vector<Scratch> scratch_;
+  std::optional<NarrowFactors::Memory> narrow_;  // of triplets
 };
 
 }  // namespace
 
 int64_t workspace_bytes(const tg_mask_scores& scores, int threads) {
   Arena arena;
-  const Scratch scratch(arena, scores);
-  return threads * arena.used();
+  for (int thread = 0; thread < (has_few_entries(scores) ? 1 : threads); ++thread) {
+    Scratch(arena, scores);
+  }
+  if (scores.matrix == nullptr) {
+    NarrowFactors::Memory(arena, scores);
+  }
+  return arena.used();
 }
 
 Outcome select(ThreadPool& pool, SimdLevel level, const tg_mask_scores& scores, const tg_mask_options& options,

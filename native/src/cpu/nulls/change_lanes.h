@@ -14,14 +14,14 @@ namespace {
 
 inline bool has_bit(const uint64_t* words, int64_t at) { return (words[at / 64] >> (at % 64) & 1U) != 0; }
 
-inline void read_codes(const ChangeRow& row) {
+inline void read_keys(const ChangeRow& row) {
   const tg_operand& base = *row.base;
   const int64_t columns = base.values.columns;
   if (base.values.dtype == TG_BF16 && is_plain(base)) {
     const uint8_t* in = element_address(base.values, row.row, 0);
     for (int64_t j = 0; j < columns; ++j) {
       const auto magnitude = static_cast<uint32_t>(load<uint16_t>(in + 2 * j)) & kBf16Magnitude;
-      row.codes[j] = static_cast<uint16_t>(magnitude > kBf16Infinity ? 0x7fc0U : magnitude);
+      row.keys[j] = row.key_of_code[magnitude > kBf16Infinity ? 0x7fc0U : magnitude];
     }
     return;
   }
@@ -30,15 +30,15 @@ inline void read_codes(const ChangeRow& row) {
     const int64_t count = std::min(kRun, columns - j);
     stage_double(base, row.row, j, count, run, convert_f16_plain);
     for (int64_t i = 0; i < count; ++i) {
-      row.codes[j + i] = static_cast<uint16_t>(bf16_magnitude_code(double_to_bf16(run[i])));
+      row.keys[j + i] = row.key_of_code[bf16_magnitude_code(double_to_bf16(run[i]))];
     }
   }
 }
 
 inline void read_odds(const ChangeRow& row) {
-  read_codes(row);
+  read_keys(row);
   for (int64_t j = 0; j < row.base->values.columns; ++j) {
-    row.odds[j] = row.column_odds[j] * row.code_odds[row.codes[j]];
+    row.odds[j] = row.column_odds[j] * row.key_odds[row.keys[j]];
   }
 }
 
@@ -74,8 +74,8 @@ inline void add_row(const ChangeRow& row, const ChangeSums& expected, const Chan
     weights.columns[j] += static_cast<double>(row.weights[j]);
   }
   for (int64_t j = 0; j < columns; ++j) {
-    expected.codes[row.codes[j]] += static_cast<double>(row.odds[j]);
-    weights.codes[row.codes[j]] += static_cast<double>(row.weights[j]);
+    expected.keys[row.keys[j]] += static_cast<double>(row.odds[j]);
+    weights.keys[row.keys[j]] += static_cast<double>(row.weights[j]);
   }
 }
 
@@ -97,13 +97,13 @@ void add_centred(const ChangeRow& row, double weight, X x, const ChangeSums& sum
     row.odds[j] = static_cast<float>(term);
   }
   for (int64_t j = 0; j < columns; ++j) {
-    sums.codes[row.codes[j]] += static_cast<double>(row.odds[j]);
+    sums.keys[row.keys[j]] += static_cast<double>(row.odds[j]);
   }
 }
 
 inline void product_row(const ChangeRow& row, const ChangeSums& x, const ChangeSums& sums) {
   add_centred(
-      row, weight_of(row), [&](int64_t j) { return x.columns[j] + x.codes[row.codes[j]]; }, sums);
+      row, weight_of(row), [&](int64_t j) { return x.columns[j] + x.keys[row.keys[j]]; }, sums);
 }
 
 inline double project_row(const ChangeRow& row, const uint64_t* set, const ChangeSums& sums) {
@@ -121,7 +121,7 @@ inline void score_row(const ChangeRow& row, const uint64_t* changed, const uint6
   if (!(weight > 0)) {
     return;
   }
-  const auto rest = [&](int64_t j) { return (has_bit(set, j) ? 1.0 : 0.0) - x.columns[j] - x.codes[row.codes[j]]; };
+  const auto rest = [&](int64_t j) { return (has_bit(set, j) ? 1.0 : 0.0) - x.columns[j] - x.keys[row.keys[j]]; };
   const double mean = sum_in_lanes(columns, [&](int64_t j) { return static_cast<double>(row.weights[j]) * rest(j); }) / weight;
   for (int64_t j = 0; j < columns; ++j) {
     const auto probability = static_cast<double>(row.odds[j]);

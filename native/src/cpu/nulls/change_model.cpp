@@ -4,10 +4,12 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "change_rows.h"
 #include "common/lanes.h"
 #include "cpu/support/arena.h"
+#include "cpu/support/magnitude_codes.h"
 #include "row_blocks.h"
 
 namespace threegate::nulls {
@@ -47,20 +49,22 @@ class ChangeModel {
         columns_(model.base->values.columns),
         bins_(model.bin_count),
         size_(columns_ + bins_),
-        width_(columns_ + TG_MAGNITUDE_CODES),
+        most_keys_(std::min<int64_t>(rows_ * columns_, TG_MAGNITUDE_CODES)),
+        width_(columns_ + most_keys_),
         blocks_(rows_, columns_),
-        codes_(arena.take<uint16_t>(blocks_.threads(pool) * columns_)),
+        keys_of_row_(arena.take<uint16_t>(blocks_.threads(pool) * columns_)),
         odds_(arena.take<float>(blocks_.threads(pool) * columns_)),
         row_weights_(arena.take<float>(blocks_.threads(pool) * columns_)),
         column_odds_(arena.take<float>(columns_)),
-        code_odds_(arena.take<float>(TG_MAGNITUDE_CODES)),
+        key_odds_(arena.take<float>(most_keys_)),
         expected_sums_(arena.take<double>(blocks_.count() * width_)),
         weight_sums_(arena.take<double>(blocks_.count() * width_)),
         row_logits_(arena.take<double>(rows_)),
         row_targets_(arena.take<double>(rows_)),
         row_values_(arena.take<double>(rows_)),
         scores_(arena.take<ChangeScore>(rows_)),
-        code_values_(arena.take<double>(TG_MAGNITUDE_CODES)) {
+        key_values_(arena.take<double>(most_keys_)),
+        bin_of_key_(arena.take<int32_t>(most_keys_)) {
     for (Margins* margins : {&targets_, &variances_, &weights_, &logits_, &saved_, &solution_, &rest_, &direction_, &product_}) {
       double* both = arena.take<double>(size_);
       *margins = {both, both == nullptr ? nullptr : both + columns_};
@@ -68,8 +72,7 @@ class ChangeModel {
   }
 
   void fit(ThreadPool& pool, SimdLevel level, const tg_change_options& options, tg_change_logits& result) {
-    pool_ = &pool;
-    level_ = level;
+    begin(pool, level);
     const bool removed = remove_fixed(result);
     start();
     result.steps = 0;
@@ -101,8 +104,7 @@ class ChangeModel {
 
   void score(ThreadPool& pool, SimdLevel level, const tg_change_logits& logits, const uint64_t* set,
              tg_change_score_result& result) {
-    pool_ = &pool;
-    level_ = level;
+    begin(pool, level);
     std::copy_n(logits.rows, rows_, row_logits_);
     std::copy_n(logits.columns, columns_, logits_.columns);
     std::copy_n(logits.bins, bins_, logits_.bins);
@@ -113,11 +115,28 @@ class ChangeModel {
   }
 
  private:
+  void begin(ThreadPool& pool, SimdLevel level) {
+    pool_ = &pool;
+    level_ = level;
+    if (keys_) {
+      return;
+    }
+    keys_.emplace(*model_.base);
+    int32_t bin = 0;  // keys and ends ascend
+    for (int64_t key = 0; key < keys_->count(); ++key) {
+      const uint16_t code = keys_->code(key);
+      while (model_.bin_ends != nullptr && code >= model_.bin_ends[bin]) {
+        ++bin;
+      }
+      bin_of_key_[key] = model_.bin_ends != nullptr ? bin : model_.bins[code];
+    }
+  }
+
   [[nodiscard]] int64_t words() const { return (columns_ + 63) / 64; }
 
   [[nodiscard]] ChangeRow row_at(int thread, int64_t row) const {
     const int64_t at = thread * columns_;
-    return {model_.base, row, column_odds_, code_odds_, codes_ + at, odds_ + at, row_weights_ + at};
+    return {model_.base, row, keys_->table(), column_odds_, key_odds_, keys_of_row_ + at, odds_ + at, row_weights_ + at};
   }
 
   static bool is_free(double logit) { return std::isfinite(logit); }
@@ -129,13 +148,13 @@ class ChangeModel {
 
   void clear(double* sums) const { std::fill_n(sums, blocks_.count() * width_, 0.0); }
 
-  // Adds the sums of all blocks up, and those of codes by bin.
+  // Adds the sums of all blocks up, and those of keys by bin.
   void collect(double* sums, const Margins& to) const {
     blocks_.add_up(sums, width_);
     std::copy_n(sums, columns_, to.columns);
     std::fill_n(to.bins, bins_, 0.0);
-    for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
-      to.bins[model_.bins[code]] += sums[columns_ + code];
+    for (int64_t key = 0; key < keys_->count(); ++key) {
+      to.bins[bin_of_key_[key]] += sums[columns_ + key];
     }
   }
 
@@ -159,8 +178,8 @@ class ChangeModel {
     for (int64_t b = 0; b < bins_; ++b) {
       product_.bins[b] = odds(logits_.bins[b]);
     }
-    for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
-      code_odds_[code] = static_cast<float>(product_.bins[model_.bins[code]]);
+    for (int64_t key = 0; key < keys_->count(); ++key) {
+      key_odds_[key] = static_cast<float>(product_.bins[bin_of_key_[key]]);
     }
   }
 
@@ -297,8 +316,8 @@ class ChangeModel {
   }
 
   void spread(const Margins& x) {
-    for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
-      code_values_[code] = x.bins[model_.bins[code]];
+    for (int64_t key = 0; key < keys_->count(); ++key) {
+      key_values_[key] = x.bins[bin_of_key_[key]];
     }
   }
 
@@ -318,7 +337,7 @@ class ChangeModel {
       spread(direction_);
       for_free_rows([&](const ChangeRow& at, const ChangeSums& sums, const ChangeSums&) {
         change_probabilities(level_, at, row_odds(at.row));
-        change_product(level_, at, {direction_.columns, code_values_}, sums);
+        change_product(level_, at, {direction_.columns, key_values_}, sums);
       });
       collect(expected_sums_, product_);
       const double curvature = sum_in_lanes(size_, [&](int64_t i) { return direction_.columns[i] * product_.columns[i]; });
@@ -387,7 +406,7 @@ class ChangeModel {
     for_free_rows([&](const ChangeRow& at, const ChangeSums&, const ChangeSums&) {
       change_probabilities(level_, at, row_odds(at.row));
       const int64_t first = at.row * words();
-      change_score(level_, at, model_.changed + first, set + first, {solution_.columns, code_values_}, scores_[at.row]);
+      change_score(level_, at, model_.changed + first, set + first, {solution_.columns, key_values_}, scores_[at.row]);
     });
     result.score = result.information = result.expected = 0;
     result.observed = result.entries = 0;
@@ -427,21 +446,24 @@ class ChangeModel {
   int64_t rows_;
   int64_t columns_;
   int64_t bins_;
-  int64_t size_;   // columns and bins
-  int64_t width_;  // columns and codes
+  int64_t size_;       // columns and bins
+  int64_t most_keys_;  // the largest number of keys that a matrix of this shape has
+  int64_t width_;      // columns and keys
   RowBlocks blocks_;
-  uint16_t* codes_;  // of each thread, as the next two
+  uint16_t* keys_of_row_;  // of each thread, as the next two
   float* odds_;
   float* row_weights_;
   float* column_odds_;
-  float* code_odds_;
+  float* key_odds_;
   double* expected_sums_;  // blocks x width
   double* weight_sums_;    // blocks x width
   double* row_logits_;
   double* row_targets_;  // changes among the free entries
   double* row_values_;
   ChangeScore* scores_;
-  double* code_values_;
+  double* key_values_;
+  int32_t* bin_of_key_;
+  std::optional<MagnitudeKeys> keys_;
   Margins targets_{};
   Margins variances_{};
   Margins weights_{};

@@ -9,26 +9,27 @@
 
 namespace threegate::nulls {
 
-// The odds of a change are row_odds * column_odds[j] * code_odds[magnitude code of entry j]. An entry without information has the
+// The odds of a change are row_odds * column_odds[j] * key_odds[key of entry j]. An entry without information has the
 // odds 0.
 struct ChangeRow {
   const tg_operand* base;
   int64_t row;
+  const uint16_t* key_of_code;  // numbers the magnitude codes that the matrix has, see MagnitudeKeys
   const float* column_odds;
-  const float* code_odds;  // TG_MAGNITUDE_CODES elements
+  const float* key_odds;
   // Room for a row each.
-  uint16_t* codes;
-  float* odds;  // column_odds * code_odds, and then probabilities
+  uint16_t* keys;
+  float* odds;  // column_odds * key_odds, and then probabilities
   float* weights;
 };
 
-// Sums by column and by magnitude code.
+// Sums by column and by key.
 struct ChangeSums {
   double* columns;
-  double* codes;
+  double* keys;
 };
 
-// Reads the codes and the odds of the row.
+// Reads the keys and the odds of the row.
 void change_read(SimdLevel level, const ChangeRow& row);
 
 struct ChangeCounts {
@@ -42,10 +43,10 @@ ChangeCounts change_counts(SimdLevel level, const ChangeRow& row, double row_odd
 // Replaces the odds by probabilities, and writes the weights.
 void change_probabilities(SimdLevel level, const ChangeRow& row, double row_odds);
 
-// Adds the probabilities and weights by column and code.
+// Adds the probabilities and weights by column and key.
 void change_add(SimdLevel level, const ChangeRow& row, const ChangeSums& expected, const ChangeSums& weights);
 
-// Adds w (x - mean of x), where x is columns[j] + codes[code of j] and w are the weights, by column and code.
+// Adds w (x - mean of x), where x is columns[j] + keys[key of j] and w are the weights, by column and key.
 void change_product(SimdLevel level, const ChangeRow& row, const ChangeSums& x, const ChangeSums& sums);
 
 // The same for x = 1 where `set` has a bit. Returns the sum of w x^2.
@@ -59,7 +60,7 @@ struct ChangeScore {
   int64_t entries;
 };
 
-// The score of one row, where `x` is the projection of the set on columns and codes.
+// The score of one row, where `x` is the projection of the set on columns and keys.
 void change_score(SimdLevel level, const ChangeRow& row, const uint64_t* changed, const uint64_t* set, const ChangeSums& x,
                   ChangeScore& score);
 

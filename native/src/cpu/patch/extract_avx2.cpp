@@ -9,22 +9,14 @@ __m256i read(const uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<c
 
 template <typename Element>
 struct Group {
-  static int64_t take(const Run& run, int64_t at, int64_t found) {
-    // Few elements differ, so that a loop over the bits costs least.
-    return take_bits<Element>(run, at, compare(run.before, run.after, at), found);
+  static int64_t take(const Run& run, int64_t at, uint64_t bits, int64_t found) {
+    return take_bits<Element>(run, at, bits, found);
   }
 
   static uint64_t compare(const uint8_t* before, const uint8_t* after, int64_t at) {
     constexpr int64_t kBytes = 32;
     constexpr int64_t kVectors = kGroup * static_cast<int64_t>(sizeof(Element)) / kBytes;
     const int64_t offset = at * static_cast<int64_t>(sizeof(Element));
-    __m256i any = _mm256_setzero_si256();
-    for (int64_t i = 0; i < kVectors; ++i) {
-      any = _mm256_or_si256(any, _mm256_xor_si256(read(before + offset + i * kBytes), read(after + offset + i * kBytes)));
-    }
-    if (_mm256_testz_si256(any, any) != 0) {
-      return 0;
-    }
     uint64_t bits = 0;
     for (int64_t i = 0; i < kVectors; ++i) {
       const __m256i first = read(before + offset + i * kBytes);

@@ -25,36 +25,46 @@ TG_LANES(uint32_t, 32, __mmask16);
 TG_LANES(uint64_t, 64, __mmask8);
 #undef TG_LANES
 
-// Avoids a branch on the mask, which is unpredictable. Vectors are stored whole. The elements after the entries are overwritten
-// by the next ones, and never lie beyond the place of the last element of this group.
 template <typename Element>
 struct Group {
-  static int64_t take(const Run& run, int64_t at, int64_t found) {
-    constexpr int64_t kBytes = 64;
-    constexpr int64_t kWidth = static_cast<int64_t>(sizeof(Element));
-    constexpr int64_t kLanes = kBytes / kWidth;
-    constexpr int64_t kPositions = 16;
+  static constexpr int64_t kBytes = 64;
+  static constexpr int64_t kWidth = static_cast<int64_t>(sizeof(Element));
+  static constexpr int64_t kLanes = kBytes / kWidth;
+
+  static uint64_t compare(const uint8_t* before, const uint8_t* after, int64_t at) {
     uint64_t bits = 0;
+    for (int64_t i = 0; i < kGroup / kLanes; ++i) {
+      const int64_t offset = at * kWidth + i * kBytes;
+      bits |= Lanes<Element>::differ(read(before + offset), read(after + offset)) << (kLanes * i % kGroup);
+    }
+    return bits;
+  }
+
+  // Avoids a branch on the bits, which is unpredictable. Vectors are stored whole. The elements after the entries are overwritten
+  // by the next ones, and never lie beyond the place of the last element of this group.
+  static int64_t take(const Run& run, int64_t at, uint64_t bits, int64_t found) {
+    constexpr int64_t kPositions = 16;
     int64_t place = found;
     for (int64_t i = 0; i < kGroup / kLanes; ++i) {
-      const __m512i before = read(run.before + at * kWidth + i * kBytes);
-      const __m512i after = read(run.after + at * kWidth + i * kBytes);
-      const uint64_t own = Lanes<Element>::differ(before, after);
-      const __m512i values = run.is_xor ? _mm512_xor_si512(before, after) : after;
+      const int64_t offset = at * kWidth + i * kBytes;
+      const __m512i after = read(run.after + offset);
+      const uint64_t own = bits >> (kLanes * i % kGroup) & kAll;
+      const __m512i values = run.is_xor ? _mm512_xor_si512(read(run.before + offset), after) : after;
       _mm512_storeu_si512(run.to.values + place * kWidth, Lanes<Element>::compress(own, values));
       place += __builtin_popcountll(own);
-      bits |= own << (kLanes * i % kGroup);
     }
     __m512i positions = _mm512_add_epi32(_mm512_set1_epi32(static_cast<int32_t>(run.first + at)),
                                          _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     for (int64_t i = 0; i < kGroup / kPositions; ++i) {
       const uint64_t own = bits >> (kPositions * i) & 0xffff;
-      _mm512_storeu_si512(run.to.positions + found, Lanes<uint32_t>::compress(own, positions));
+      _mm512_storeu_si512(run.to.positions + 4 * found, Lanes<uint32_t>::compress(own, positions));
       positions = _mm512_add_epi32(positions, _mm512_set1_epi32(kPositions));
       found += __builtin_popcountll(own);
     }
     return found;
   }
+
+  static constexpr uint64_t kAll = kLanes == kGroup ? ~uint64_t{0} : (uint64_t{1} << (kLanes % kGroup)) - 1;
 };
 
 }  // namespace

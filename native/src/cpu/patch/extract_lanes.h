@@ -2,6 +2,7 @@
 #ifndef THREEGATE_CPU_PATCH_EXTRACT_LANES_H
 #define THREEGATE_CPU_PATCH_EXTRACT_LANES_H
 
+#include <algorithm>
 #include <cstring>
 
 #include "patch.h"
@@ -37,47 +38,84 @@ struct Run {
   Places to;
 };
 
+// Writes the element `element` as entry `found`. The arrays may be misaligned.
+template <typename Element>
+[[gnu::always_inline]] inline void put_entry(const Run& run, int64_t element, int64_t found) {
+  Element value = load<Element>(run.after, element);
+  if (run.is_xor) {
+    value = static_cast<Element>(value ^ load<Element>(run.before, element));
+  }
+  const auto position = static_cast<uint32_t>(run.first + element);
+  std::memcpy(run.to.positions + 4 * found, &position, sizeof(position));
+  std::memcpy(run.to.values + found * static_cast<int64_t>(sizeof(Element)), &value, sizeof(Element));
+}
+
 // Appends the elements `at` + i for each bit i to the `found` entries. Returns the new number of entries.
 template <typename Element>
 int64_t take_bits(const Run& run, int64_t at, uint64_t bits, int64_t found) {
   for (; bits != 0; bits &= bits - 1) {
-    const int64_t element = at + __builtin_ctzll(bits);
-    Element value = load<Element>(run.after, element);
-    if (run.is_xor) {
-      value = static_cast<Element>(value ^ load<Element>(run.before, element));
-    }
-    run.to.positions[found] = static_cast<uint32_t>(run.first + element);
-    std::memcpy(run.to.values + found * static_cast<int64_t>(sizeof(Element)), &value, sizeof(Element));
-    ++found;
+    put_entry<Element>(run, at + __builtin_ctzll(bits), found++);
   }
   return found;
 }
 
-// `take` appends the elements of a group of kGroup that differ.
-template <typename Element, typename Take>
-int64_t extract_range(const Run& run, int64_t begin, int64_t end, Take take) {
+// Does the same for a whole group. How many bits there are cannot be predicted, except that there are seldom more than two. Two
+// entries are therefore written at a time. What is written beyond the last one lies in the places of elements of this group.
+template <typename Element>
+int64_t take_few_bits(const Run& run, int64_t at, uint64_t bits, int64_t found) {
+  int64_t place = found;
+  found += __builtin_popcountll(bits);
+  do {
+    for (int64_t i = 0; i < 2; ++i, bits &= bits - 1) {
+      put_entry<Element>(run, at + __builtin_ctzll(bits | uint64_t{1} << (kGroup - 1)), place++);
+    }
+  } while (bits != 0);
+  return found;
+}
+
+// Group<Element>::compare gives the bits of a group, and Group<Element>::take appends the elements of a group where many differ.
+template <template <typename> class Group, typename Element>
+int64_t extract_range(const Run& run, int64_t begin, int64_t end) {
+  constexpr int64_t kGroups = 32;  // that are compared before the first entry is written, to tell few changes from many
+  constexpr int64_t kFew = kGroups * kGroup / 14;
   int64_t found = 0;
   int64_t at = begin;
-  for (; end - at >= kGroup; at += kGroup) {
-    found = take(run, at, found);
+  while (end - at >= kGroup) {
+    const int64_t groups = std::min((end - at) / kGroup, kGroups);
+    uint64_t bits[kGroups];
+    int64_t changed = 0;
+    for (int64_t i = 0; i < groups; ++i) {
+      bits[i] = Group<Element>::compare(run.before, run.after, at + i * kGroup);
+      changed += __builtin_popcountll(bits[i]);
+    }
+    if (changed > kFew) {
+      for (int64_t i = 0; i < groups; ++i) {
+        found = Group<Element>::take(run, at + i * kGroup, bits[i], found);
+      }
+    } else if (changed > 0) {
+      for (int64_t i = 0; i < groups; ++i) {
+        found = take_few_bits<Element>(run, at + i * kGroup, bits[i], found);
+      }
+    }
+    at += groups * kGroup;
   }
   return take_bits<Element>(run, at, compare_some<Element>(run.before, run.after, at, end - at), found);
 }
 
-// Returns Group<Element>::take for the width of the pair.
+// Extracts elements of the width of the pair.
 template <template <typename> class Group>
 int64_t extract_with(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to) {
   const Run run{static_cast<const uint8_t*>(pair.before), static_cast<const uint8_t*>(pair.after), pair.form == TG_PATCH_XOR,
                 pair.first, to};
   switch (pair.width) {
     case 1:
-      return extract_range<uint8_t>(run, begin, end, Group<uint8_t>::take);
+      return extract_range<Group, uint8_t>(run, begin, end);
     case 2:
-      return extract_range<uint16_t>(run, begin, end, Group<uint16_t>::take);
+      return extract_range<Group, uint16_t>(run, begin, end);
     case 4:
-      return extract_range<uint32_t>(run, begin, end, Group<uint32_t>::take);
+      return extract_range<Group, uint32_t>(run, begin, end);
     default:
-      return extract_range<uint64_t>(run, begin, end, Group<uint64_t>::take);
+      return extract_range<Group, uint64_t>(run, begin, end);
   }
 }
 

@@ -24,9 +24,8 @@ template <typename Element>
 
 template <typename Element>
 struct Group {
-  static int64_t take(const Run& run, int64_t at, int64_t found) {
-    // Few elements differ, so that a loop over the bits costs least.
-    return take_bits<Element>(run, at, compare(run.before, run.after, at), found);
+  static int64_t take(const Run& run, int64_t at, uint64_t bits, int64_t found) {
+    return take_bits<Element>(run, at, bits, found);
   }
 
   static uint64_t compare(const uint8_t* before, const uint8_t* after, int64_t at) {

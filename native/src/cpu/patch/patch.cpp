@@ -18,8 +18,8 @@ constexpr int64_t kApplied = 1 << 14;                           // entries from 
 
 template <typename Element>
 struct Group {
-  static int64_t take(const Run& run, int64_t at, int64_t found) {
-    return take_bits<Element>(run, at, compare(run.before, run.after, at), found);
+  static int64_t take(const Run& run, int64_t at, uint64_t bits, int64_t found) {
+    return take_bits<Element>(run, at, bits, found);
   }
 
   static uint64_t compare(const uint8_t* before, const uint8_t* after, int64_t at) {
@@ -142,27 +142,51 @@ int64_t extract_scalar(const tg_patch_pair& pair, int64_t begin, int64_t end, Pl
   return extract_with<Group>(pair, begin, end, to);
 }
 
-int64_t extract(ThreadPool& pool, SimdLevel level, const tg_patch_pair& pair, const tg_patch_entries& entries) {
+int64_t extract_alone(SimdLevel level, const tg_patch_pair& pair, const tg_patch_entries& entries) {
   const auto range = TG_AT_LEVEL(level, extract);
+  auto* const positions = reinterpret_cast<uint8_t*>(entries.positions);
+  auto* const values = static_cast<uint8_t*>(entries.values);
+  std::vector<uint8_t> place;  // for entries that may not have room
+  int64_t found = 0;
+  for (int64_t begin = 0; begin < pair.count; begin += kPart) {
+    require_not_cancelled();
+    const int64_t end = std::min(pair.count, begin + kPart);
+    if (entries.count - found >= end - begin) {
+      found += range(pair, begin, end, {positions + 4 * found, values + pair.width * found});
+      continue;
+    }
+    place.resize(static_cast<size_t>(kPart * (4 + pair.width)));
+    const int64_t own = range(pair, begin, end, {place.data(), place.data() + 4 * kPart});
+    if (own > 0 && found + own <= entries.count) {
+      std::memcpy(positions + 4 * found, place.data(), static_cast<size_t>(4 * own));
+      std::memcpy(values + pair.width * found, place.data() + 4 * kPart, static_cast<size_t>(pair.width * own));
+    }
+    found += own;
+  }
+  return found;
+}
+
+int64_t extract(ThreadPool& pool, SimdLevel level, const tg_patch_pair& pair, const tg_patch_entries& entries) {
   const int64_t parts = (pair.count + kPart - 1) / kPart;
   const int threads = pair.count <= kAlone ? 1 : static_cast<int>(std::min<int64_t>(parts, pool.threads()));
+  if (threads <= 1) {
+    return extract_alone(level, pair, entries);
+  }
+  const auto range = TG_AT_LEVEL(level, extract);
   InOrder order;
   std::atomic<int64_t> next{0};
   pool.run(threads, [&](int) {
-    // These arrays are aligned, whatever the alignment of those of the caller.
-    std::vector<uint32_t> positions(static_cast<size_t>(kPart));
-    std::vector<uint8_t> values(static_cast<size_t>(kPart * pair.width));
+    std::vector<uint8_t> place(static_cast<size_t>(kPart * (4 + pair.width)));
+    uint8_t* const values = place.data() + 4 * kPart;
     for (int64_t part = next.fetch_add(1); part < parts; part = next.fetch_add(1)) {
       const int64_t begin = part * kPart;
       // The other threads wait for every part, also after a cancellation.
-      const int64_t found = is_cancelled(control_of_call)
-                                ? 0
-                                : range(pair, begin, std::min(pair.count, begin + kPart), {positions.data(), values.data()});
+      const int64_t found =
+          is_cancelled(control_of_call) ? 0 : range(pair, begin, std::min(pair.count, begin + kPart), {place.data(), values});
       const int64_t at = order.place(part, found);
       if (found > 0 && at + found <= entries.count) {
-        std::memcpy(reinterpret_cast<uint8_t*>(entries.positions) + 4 * at, positions.data(), static_cast<size_t>(4 * found));
-        std::memcpy(static_cast<uint8_t*>(entries.values) + pair.width * at, values.data(),
-                    static_cast<size_t>(pair.width * found));
+        std::memcpy(reinterpret_cast<uint8_t*>(entries.positions) + 4 * at, place.data(), static_cast<size_t>(4 * found));
+        std::memcpy(static_cast<uint8_t*>(entries.values) + pair.width * at, values, static_cast<size_t>(pair.width * found));
       }
     }
   });

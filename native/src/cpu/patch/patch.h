@@ -30,10 +30,13 @@ int64_t positions(uint32_t* gaps, int64_t count, int64_t previous);
 void byte_planes(const void* from, int64_t count, int32_t width, void* to);
 void byte_elements(const void* from, int64_t count, int32_t width, void* to);
 
-// Appends the elements begin .. end - 1 that differ to places with room for all of them and one more vector. Returns their
-// number. There is one function for each instruction set.
+// Does the same on the calling thread.
+int64_t extract_alone(SimdLevel level, const tg_patch_pair& pair, const tg_patch_entries& entries);
+
+// Writes the elements begin .. end - 1 that differ to places with room for all of them, of any alignment. Returns their number.
+// There is one function for each instruction set.
 struct Places {
-  uint32_t* positions;
+  uint8_t* positions;  // 4 bytes each
   uint8_t* values;
 };
 #define TG_PATCH(suffix) int64_t extract_##suffix(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to);

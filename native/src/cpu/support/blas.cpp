@@ -92,6 +92,7 @@ Blas load() {
   find(library, "cblas_sgemm", result.single.gemm);
   find(library, "cblas_ssyrk", result.single.syrk);
   find(library, "cblas_ssyr2k", result.single.syr2k);
+  find(library, "cblas_ssymm", result.single.symm);
   find(library, "LAPACKE_ssytrd_work", result.single.sytrd);
   find(library, "LAPACKE_ssterf_work", result.single.sterf);
   find(library, "LAPACKE_sstebz_work", result.single.stebz);

@@ -24,6 +24,7 @@ struct BlasFunctions<float> {
   decltype(&cblas_sgemm) gemm;
   decltype(&cblas_ssyrk) syrk;
   decltype(&cblas_ssyr2k) syr2k;
+  decltype(&cblas_ssymm) symm;
   decltype(&LAPACKE_ssytrd_work) sytrd;
   decltype(&LAPACKE_ssterf_work) sterf;
   decltype(&LAPACKE_sstebz_work) stebz;

@@ -120,6 +120,27 @@ void syr2k(const CBLAS_ORDER order, const CBLAS_UPLO triangle, const CBLAS_TRANS
   });
 }
 
+// A symmetric matrix on the right leaves the rows independent of each other, and one on the left the columns.
+template <typename T>
+void symm(const CBLAS_ORDER order, const CBLAS_SIDE side, const CBLAS_UPLO triangle, const blasint m, const blasint n,
+          const T alpha, const T* a, const blasint lda, const T* b, const blasint ldb, const T beta, T* c, const blasint ldc) {
+  const bool left = side == CblasLeft;
+  const int64_t lines = left ? n : m;
+  if (static_cast<double>(m) * n * (left ? m : n) < kLeastProducts) {
+    whole<T>().symm(order, side, triangle, m, n, alpha, a, lda, b, ldb, beta, c, ldc);
+    return;
+  }
+  // Each part copies the symmetric matrix, so that short ones would not pay.
+  in_parts(parts_of(lines), [&](int64_t i) {
+    const Part own = part_of(lines, i);
+    const int64_t row = left ? 0 : own.begin;
+    const int64_t column = left ? own.begin : 0;
+    whole<T>().symm(order, side, triangle, left ? m : blas_size(own.count), left ? blas_size(own.count) : n, alpha, a, lda,
+                    entry(order, false, b, ldb, row, column), ldb, beta,
+                    const_cast<T*>(entry<T>(order, false, c, ldc, row, column)), ldc);
+  });
+}
+
 // Right-hand sides are independent of each other. Those of a matrix on the right are its rows.
 template <typename T>
 void trsm(const CBLAS_ORDER order, const CBLAS_SIDE side, const CBLAS_UPLO triangle, const CBLAS_TRANSPOSE trans,
@@ -169,6 +190,7 @@ void divide_blas(const Blas& whole, Blas& divided) {
   divided.single.gemm = gemm<float>;
   divided.single.syrk = syrk<float>;
   divided.single.syr2k = syr2k<float>;
+  divided.single.symm = symm<float>;
   divided.single.trsm = trsm<float>;
   divided.single.ormtr = ormtr<float>;
   divided.wide.gemm = gemm<double>;

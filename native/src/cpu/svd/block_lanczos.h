@@ -15,19 +15,23 @@ namespace threegate::svd {
 
 class BlockLanczos {
  public:
-  // For the `rank` leading eigenvectors of order x order matrices. Takes no memory if the method does not suit.
-  BlockLanczos(Arena& arena, int64_t order, int64_t rank);
+  // For the `rank` leading eigenvectors of the Gram matrix of the short side. Takes no memory if the method does not suit.
+  BlockLanczos(Arena& arena, const View& view, int64_t rank);
 
   // Returns whether the method is faster than a tridiagonalisation.
-  [[nodiscard]] bool suits() const { return capacity_ > 0; }
+  [[nodiscard]] bool suits(SimdLevel level) const;
 
-  // Writes the eigenvectors as rows of `x`, the first one first. `matrix` has both triangles. `tolerance` is that of singular
-  // triplets, whose squared values are the eigenvalues. Returns false if the space would become too large.
-  bool run(const View& view, SimdLevel level, const float* matrix, double tolerance, float* x);
+  // Returns whether products with the matrix and its transpose are faster than their product, the Gram matrix.
+  [[nodiscard]] bool suits_without_gram(SimdLevel level) const;
+
+  // Writes the eigenvectors as rows of `x`, the first one first. `gram` has both triangles, or is nullptr. `tolerance` is that of
+  // singular triplets, whose squared values are the eigenvalues. Returns false if the space would become too large.
+  bool run(const View& view, SimdLevel level, const float* gram, double tolerance, float* x);
 
  private:
   [[nodiscard]] float* row(int64_t i) const { return basis_ + i * order_; }
-  void extend(SimdLevel level, const float* matrix, int64_t size);
+  void multiply(const View& view, SimdLevel level, const float* gram, const float* rows, float* image) const;
+  void extend(const View& view, SimdLevel level, const float* gram, int64_t size);
   bool solve(SimdLevel level, int64_t size, bool& converged, double tolerance);
 
   int64_t order_;
@@ -38,6 +42,8 @@ class BlockLanczos {
   float* products_;   // block x capacity
   float* overlap_;    // block x block
   float* thin_copy_;
+  float* entries_;       // the matrix in float32, for products without the Gram matrix
+  float* of_long_;       // block x long side
   float* projected_;     // capacity x capacity: the lower triangle of the matrix in the basis
   float* copy_;          // a copy of it for the solver
   float* combinations_;  // rank x capacity

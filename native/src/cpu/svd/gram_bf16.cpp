@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/dtype.h"
 #include "cpu/support/crew.h"
 #include "cpu/support/operand.h"
 #include "cpu/support/simd_level.h"
@@ -51,6 +52,21 @@ void add_products_avx512(const uint16_t* packed, int64_t rows, float* gram) {
     // The last groups have the most products, so they begin first.
     const int64_t groups = (rows + kGroupRows - 1) / kGroupRows;
     in_parts(groups, [&](int64_t i) { add_group_products_avx512(packed, rows, groups - 1 - i, gram); });
+  }
+}
+
+void add_packed_squares(const uint16_t* packed, int64_t rows, double* squares) {
+  for (int64_t i = 0; i < rows; ++i) {
+    double sums[8] = {};  // so that compilers vectorise the loop
+    for (int64_t k = 0; k < kDotPanel; k += 8) {
+      for (int64_t lane = 0; lane < 8; ++lane) {
+        const auto entry = static_cast<double>(bf16_to_float(packed[i * kDotPanel + k + lane]));
+        sums[lane] += entry * entry;
+      }
+    }
+    for (const double sum : sums) {
+      squares[i] += sum;
+    }
   }
 }
 

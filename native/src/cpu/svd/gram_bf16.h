@@ -12,6 +12,9 @@ namespace threegate::svd {
 constexpr int64_t kDotPanel =
     2048;  // entries of the long side, a multiple of 32. Sixty rows of it stay in the second-level cache
 
+// Adds the squares of each packed row to `squares`, in float64.
+void add_packed_squares(const uint16_t* packed, int64_t rows, double* squares);
+
 // Returns whether the view is plain bf16 with a scale of 1.
 bool is_plain_bf16(const View& view) noexcept;
 

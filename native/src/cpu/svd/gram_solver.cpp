@@ -9,6 +9,7 @@
 #include "cpu/support/arena.h"
 #include "gram_matrix.h"
 #include "output.h"
+#include "probed_certificate.h"
 #include "rayleigh_ritz.h"
 #include "singular_vectors.h"
 
@@ -20,44 +21,53 @@ template <typename G, typename T>
 struct GramAttempt {
   GramAttempt(Arena& arena, const View& view, int64_t rank, bool wants_vectors)
       : panel(arena.take<G>(kPanel * view.short_side)),
-        gram(arena, view, rank),
-        lanczos(arena, std::is_same_v<G, float> && wants_vectors ? view.short_side : 0, rank),
-        found(arena.take<G>(std::is_same_v<G, T> || !wants_vectors ? 0 : rank * view.short_side)),
+        probed(arena, view, kNarrow && wants_vectors ? rank : 0, !std::is_same_v<G, T>),
+        gram(arena, view, rank, kept()),
+        lanczos(arena, view, kNarrow && wants_vectors ? rank : 0),
         vectors(wants_vectors ? take_vectors<T>(arena, view, rank) : Vectors<T>{}),
+        narrow(take_narrow(arena, view, wants_vectors ? rank : 0)),
         ritz(arena, wants_vectors ? rank : 1) {}
 
   // Finds the leading vectors of the short side in a Krylov space.
   bool find_vectors_in_krylov_space(const View& view, SimdLevel level, const tg_svd_options& options) {
-    if constexpr (std::is_same_v<G, float>) {
-      return lanczos.suits() && lanczos.run(view, level, gram.whole(), options.tolerance, found_vectors()) &&
-             widen_vectors(view, options.rank);
+    if constexpr (kNarrow) {
+      return lanczos.suits(level) && lanczos.run(view, level, gram.whole(), options.tolerance, narrow.x);
+    }
+    return false;
+  }
+
+  // The same, before there is a Gram matrix.
+  bool find_vectors_without_gram(const View& view, SimdLevel level, const tg_svd_options& options) {
+    if constexpr (kNarrow) {
+      return lanczos.suits_without_gram(level) && lanczos.run(view, level, nullptr, options.tolerance, narrow.x);
     }
     return false;
   }
 
   // Finds the leading vectors of the short side by tridiagonalisation.
-  bool find_vectors(const View& view, int64_t rank) {
-    return gram.leading_vectors(rank, found_vectors()) && widen_vectors(view, rank);
-  }
-
-  G* found_vectors() {
-    if constexpr (std::is_same_v<G, T>) {
-      return vectors.x;
+  bool find_vectors(SimdLevel level, int64_t rank) {
+    if constexpr (kNarrow) {
+      return gram.leading_vectors(level, rank, narrow.x);
     } else {
-      return found;
+      return gram.leading_vectors(level, rank, vectors.x);
     }
-  }
-
-  bool widen_vectors(const View& view, int64_t rank) {
-    if constexpr (!std::is_same_v<G, T>) {
-      std::copy_n(found, rank * view.short_side, vectors.x);
-      correct_orthonormality(rank, view.short_side, vectors.x, vectors.overlap, vectors.z);
-    }
-    return true;
   }
 
   // Computes the triplets from the vectors of the short side. Returns whether they are within the tolerance.
-  bool certify(const View& view, const tg_svd_options& options, tg_svd_result& result) {
+  bool certify(const View& view, SimdLevel level, const tg_svd_options& options, bool has_gram, tg_svd_result& result) {
+    if constexpr (kNarrow) {
+      if (has_gram && probed.suits()) {
+        const Certificate certificate = probed.run(view, level, gram.copy(), gram.diagonal(), options.tolerance, narrow);
+        if (certificate.within(options.tolerance)) {
+          write_triplets(view, options, narrow, certificate, result);
+          return true;
+        }
+      }
+    }
+    if constexpr (kMixed) {
+      std::copy_n(narrow.x, options.rank * view.short_side, vectors.x);
+      correct_orthonormality(options.rank, view.short_side, vectors.x, vectors.overlap, vectors.z);
+    }
     Certificate certificate = complete_triplets(view, options.rank, vectors);
     if (!certificate.within(options.tolerance)) {
       certificate = ritz.run(view, vectors);
@@ -69,11 +79,29 @@ struct GramAttempt {
     return true;
   }
 
+  static constexpr bool kNarrow = std::is_same_v<G, float>;
+  static constexpr bool kMixed = !std::is_same_v<G, T>;
+
+  [[nodiscard]] typename GramMatrix<G>::Keep kept() const {
+    using Keep = typename GramMatrix<G>::Keep;
+    return !probed.suits() ? Keep::kNothing : kMixed ? Keep::kCopyAndSquares : Keep::kCopy;
+  }
+
+  // The vectors in the precision of the Gram matrix. They are the same arrays if both precisions are float32.
+  Vectors<float> take_narrow(Arena& arena, const View& view, int64_t rank) const {
+    if constexpr (std::is_same_v<T, float>) {
+      return vectors;
+    } else {
+      return take_vectors<float>(arena, view, kNarrow ? rank : 0);
+    }
+  }
+
   G* panel;
+  ProbedCertificate probed;
   GramMatrix<G> gram;
   BlockLanczos lanczos;
-  G* found;
   Vectors<T> vectors;
+  Vectors<float> narrow;
   RayleighRitz<T> ritz;
 };
 
@@ -92,10 +120,15 @@ template <typename G, typename T>
 bool solve(const View& view, SimdLevel level, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
   Arena arena(workspace);
   GramAttempt<G, T> attempt(arena, view, options.rank, options.vectors != 0);
+  if (result.spectrum == nullptr && attempt.find_vectors_without_gram(view, level, options) &&
+      attempt.certify(view, level, options, false, result)) {
+    result.method = TG_SVD_BLOCK_LANCZOS;
+    return true;
+  }
   attempt.gram.form(view, level, attempt.panel);
   result.method = std::is_same_v<G, double> ? TG_SVD_GRAM_DOUBLE : TG_SVD_GRAM_SINGLE;
   if (result.spectrum == nullptr && attempt.find_vectors_in_krylov_space(view, level, options) &&
-      attempt.certify(view, options, result)) {
+      attempt.certify(view, level, options, true, result)) {
     result.method = TG_SVD_BLOCK_LANCZOS;
     return true;
   }
@@ -112,7 +145,8 @@ bool solve(const View& view, SimdLevel level, const tg_svd_options& options, voi
     }
     write_spectrum(view, options, result);
   }
-  return options.vectors == 0 || (attempt.find_vectors(view, options.rank) && attempt.certify(view, options, result));
+  return options.vectors == 0 ||
+         (attempt.find_vectors(level, options.rank) && attempt.certify(view, level, options, true, result));
 }
 
 template <typename G, typename T>

@@ -1,11 +1,12 @@
 #include "rows.h"
 
 #include "cpu/support/blas.h"
+#include "thin_product.h"
 
 namespace threegate::svd {
 
-bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products,
-                         float* overlap) {
+bool orthonormalise_rows(SimdLevel level, float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products,
+                         float* overlap, float* copy) {
   const auto& functions = blas().single;
   const lapack_int before = blas_size(from);
   const lapack_int count = blas_size(to - from);
@@ -19,7 +20,10 @@ bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, 
     divide(own + i * length, length, size);
   }
   for (int pass = 0; pass < 3; ++pass) {
-    if (from > 0 && pass < projections) {
+    if (from > 0 && pass < projections && copy != nullptr) {
+      thin_product(level, count, length, from, own, rows, copy, products);
+      thin_subtract(level, count, length, from, products, rows, own);
+    } else if (from > 0 && pass < projections) {
       functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, before, width, 1.0F, own, width, rows, width, 0.0F, products,
                      before);
       functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, width, before, -1.0F, products, before, rows, width, 1.0F,

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "common/lanes.h"
+#include "cpu/support/simd_level.h"
 
 namespace threegate::svd {
 
@@ -24,8 +25,10 @@ void divide(T* values, int64_t count, double divisor) {
 
 // Makes the rows from .. to - 1 orthogonal to the rows before them, with the given number of `projections`, and orthonormal among
 // themselves. The latter takes three passes of Cholesky QR, the first of them shifted. `products` has room for (to - from) x from
-// numbers, and `overlap` for the square of to - from. Returns false if the rows do not span as many directions.
-bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products, float* overlap);
+// numbers, and `overlap` for the square of to - from. With a `copy` of thin_copy_size() the projection suits a few rows. Returns
+// false if the rows do not span as many directions.
+bool orthonormalise_rows(SimdLevel level, float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products,
+                         float* overlap, float* copy = nullptr);
 
 }  // namespace threegate::svd
 

@@ -105,6 +105,11 @@ void multiply_both_sides(const View& view, int64_t from, int64_t to, Vectors<T> 
 }
 
 template <typename T>
+void multiply_to_long_side(const View& view, int64_t rank, const Vectors<T>& vectors) {
+  for_panels(view, vectors.panel, [&](int64_t begin, int64_t count) { to_long_side(view, rank, vectors, begin, count); });
+}
+
+template <typename T>
 void multiply_to_short_side(const View& view, int64_t rank, const Vectors<T>& vectors) {
   std::fill_n(vectors.z, rank * view.short_side, T{0});
   for_panels(view, vectors.panel, [&](int64_t begin, int64_t count) { add_to_short_side(view, rank, vectors, begin, count); });
@@ -142,6 +147,7 @@ template double orthogonality_error(const View&, int64_t, const Vectors<float>&)
 template double largest_residual(const View&, int64_t, const Vectors<float>&);
 template void sort_descending(const View&, int64_t, const Vectors<float>&);
 template void multiply_both_sides(const View&, int64_t, int64_t, Vectors<float>);
+template void multiply_to_long_side(const View&, int64_t, const Vectors<float>&);
 template void multiply_to_short_side(const View&, int64_t, const Vectors<float>&);
 template Certificate complete_triplets(const View&, int64_t, const Vectors<float>&);
 template Vectors<double> take_vectors(Arena&, const View&, int64_t);

@@ -36,6 +36,10 @@ struct Certificate {
 template <typename T>
 void multiply_both_sides(const View& view, int64_t from, int64_t to, Vectors<T> vectors);
 
+// Computes y = A x for all rows, in one pass over the matrix.
+template <typename T>
+void multiply_to_long_side(const View& view, int64_t rank, const Vectors<T>& vectors);
+
 // Computes z = A^T y for all rows, in one pass over the matrix.
 template <typename T>
 void multiply_to_short_side(const View& view, int64_t rank, const Vectors<T>& vectors);

@@ -6,11 +6,13 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/simd_level.h"
 #include "reduction.h"
+#include "tridiagonal.h"
 
 namespace threegate::svd {
 
@@ -30,7 +32,8 @@ class Symmetric {
         values_(arena.take<T>(capacity)),
         support_(arena.take<lapack_int>(2 * capacity)),
         work_(arena.take<T>(work_size_)),
-        integers_(arena.take<lapack_int>(10 * capacity)) {}
+        integers_(arena.take<lapack_int>(10 * capacity)),
+        tridiagonal_(arena, std::is_same_v<T, float> ? capacity : 0) {}
 
   // Reduces a matrix to tridiagonal form. Takes the lower triangle of a row-major matrix, which is the upper one in column-major
   // order. The matrix is overwritten and must stay valid.
@@ -48,8 +51,12 @@ class Symmetric {
   }
 
   // Writes the `rank` leading eigenvectors as rows of `x`, the first one first. Their values are then in values().
-  bool leading_vectors(int64_t rank, T* x) {
-    if (!(rank <= order_ / 2 ? by_inverse_iteration(rank, x) : by_representations(rank, x)) ||
+  bool leading_vectors(SimdLevel level, int64_t rank, T* x) {
+    bool found = false;
+    if constexpr (std::is_same_v<T, float>) {
+      found = tridiagonal_.run(level, order_, diagonal_, off_diagonal_, rank, values_, x);
+    }
+    if (!(found || (rank <= order_ / 2 ? by_inverse_iteration(rank, x) : by_representations(rank, x))) ||
         blas().functions<T>().ormtr(LAPACK_COL_MAJOR, 'L', 'U', 'N', blas_size(order_), blas_size(rank), matrix_,
                                     blas_size(order_), reflectors_, x, blas_size(order_), work_, blas_size(work_size_)) != 0) {
       return false;
@@ -137,6 +144,7 @@ class Symmetric {
   lapack_int* support_;
   T* work_;
   lapack_int* integers_;
+  Tridiagonal tridiagonal_;
 };
 
 }  // namespace threegate::svd

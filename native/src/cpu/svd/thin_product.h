@@ -1,4 +1,4 @@
-// Products of a few rows with a symmetric matrix. A general product copies the matrix into the order of its kernel. For a few
+// Products of four rows with the rows of a matrix. A general product copies the matrix into the order of its kernel. For a few
 // rows that costs more than the product.
 #ifndef THREEGATE_CPU_SVD_THIN_PRODUCT_H
 #define THREEGATE_CPU_SVD_THIN_PRODUCT_H
@@ -11,14 +11,26 @@ namespace threegate::svd {
 
 constexpr int64_t kThinRows = 4;
 
-// The number of floats that a product needs for a copy of the rows.
-inline int64_t thin_copy_size(int64_t count, int64_t order) { return count * ((order + 15) / 16 * 16); }
+// Returns whether the level has kernels for these products. Otherwise they are general products.
+bool has_thin_product(SimdLevel level);
 
-// product = rows * matrix in float32. `rows` and `product` are count x order, where count is a multiple of kThinRows. `matrix` is
-// order x order with both triangles.
-void thin_product(SimdLevel level, int64_t count, int64_t order, const float* rows, const float* matrix, float* copy,
-                  float* product);
-void thin_product_avx512(int64_t count, int64_t order, const float* rows, const float* matrix, float* copy, float* product);
+// The number of floats that a product needs for a copy of the rows.
+inline int64_t thin_copy_size(int64_t count, int64_t length) { return count * ((length + 15) / 16 * 16); }
+
+// product = rows * matrix^T in float32. `rows` is count x length, where count is a multiple of kThinRows, `matrix` is
+// columns x length, and `product` is count x columns.
+void thin_product(SimdLevel level, int64_t count, int64_t length, int64_t columns, const float* rows, const float* matrix,
+                  float* copy, float* product);
+void thin_product_avx2(int64_t count, int64_t length, int64_t columns, const float* rows, const float* matrix, float* copy,
+                       float* product);
+void thin_product_avx512(int64_t count, int64_t length, int64_t columns, const float* rows, const float* matrix, float* copy,
+                         float* product);
+
+// rows -= factors * matrix in float32, where `factors` is count x columns.
+void thin_subtract(SimdLevel level, int64_t count, int64_t length, int64_t columns, const float* factors, const float* matrix,
+                   float* rows);
+void thin_subtract_avx2(int64_t count, int64_t length, int64_t columns, const float* factors, const float* matrix, float* rows);
+void thin_subtract_avx512(int64_t count, int64_t length, int64_t columns, const float* factors, const float* matrix, float* rows);
 
 }  // namespace threegate::svd
 

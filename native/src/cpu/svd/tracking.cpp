@@ -41,7 +41,9 @@ class Tracking {
 
   // Returns false if it did not reach the tolerance.
   bool run(const View& view, SimdLevel level, const tg_svd_options& options, const tg_svd_start& start, tg_svd_result& result) {
-    if (rows_ < 2 * rank_ + kProbes || kLeastShare * rank_ > order_) {
+    // With a long side, float64 certificates cost more than the Gram matrix.
+    const bool costly = wide_ && view.long_side > 2 * order_;
+    if (rows_ < 2 * rank_ + kProbes || rank_ > (costly ? (order_ - 1) / kLeastShareIfCostly : order_ / kLeastShare)) {
       return false;
     }
     read(start);
@@ -55,7 +57,7 @@ class Tracking {
       // The random directions take part in the first step only. What they find is among the leading vectors afterwards.
       const int64_t rows = step == 0 ? rows_ : 2 * rank_;
       correct(view, start, row(rows - rank_));
-      if (!orthonormalise_rows(all_.x, rank_, rows, order_, 2, products_, all_.overlap)) {
+      if (!orthonormalise_rows(level, all_.x, rank_, rows, order_, 2, products_, all_.overlap)) {
         return false;
       }
       multiply_both_sides(view, rank_, rows, all_);
@@ -73,8 +75,9 @@ class Tracking {
  private:
   static constexpr int64_t kProbes = 8;
   static constexpr int kSteps = 2;
-  // The decomposition from the beginning is as fast if the rank is more than one eighth of the short side.
+  // The decomposition from the beginning is as fast if the rank is more than one eighth of the short side, or one twelfth.
   static constexpr int64_t kLeastShare = 8;
+  static constexpr int64_t kLeastShareIfCostly = 12;
 
   float* row(int64_t i) const { return all_.x + i * order_; }
 

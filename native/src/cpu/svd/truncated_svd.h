@@ -1,9 +1,10 @@
 // The leading singular triplets of one matrix, with a certificate, on one thread.
 //
 // Methods are tried in the order of their cost. The Gram matrix of the short side gives the vectors of that side, and one pass
-// over the matrix gives the other side and the residuals (gram_solver.h). float32 is used if the tolerance allows it. If the Gram
-// matrix does not reach the tolerance in float64, a QR decomposition does (triangle_solver.h). With a start the singular vectors
-// of a matrix nearby are refined first (tracking.h).
+// over the matrix gives the other side and the residuals (gram_solver.h). If there are many vectors, the residuals come from the
+// Gram matrix, and sums of triplets with random signs measure the errors of that (probed_certificate.h). float32 is used if the
+// tolerance allows it. If the Gram matrix does not reach the tolerance in float64, a QR decomposition does (triangle_solver.h).
+// With a start the singular vectors of a matrix nearby are refined first (tracking.h).
 #ifndef THREEGATE_CPU_SVD_TRUNCATED_SVD_H
 #define THREEGATE_CPU_SVD_TRUNCATED_SVD_H
 

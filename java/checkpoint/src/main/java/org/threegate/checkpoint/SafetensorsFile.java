@@ -2,8 +2,10 @@ package org.threegate.checkpoint;
 
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.MappedFile;
@@ -20,10 +22,21 @@ import org.threegate.run.InvalidInputException;
  */
 public final class SafetensorsFile extends TensorFile {
   private final SafetensorsHeader header;
+  private final Map<String, Tensor> tensors = new LinkedHashMap<>();
 
   private SafetensorsFile(MappedFile file, SafetensorsHeader header) {
     super(file);
     this.header = header;
+    for (SafetensorsHeader.Entry entry : header.entries()) {
+      tensors.put(
+          entry.name(),
+          new Tensor(
+              entry.name(),
+              entry.type(),
+              entry.shape(),
+              file,
+              header.dataOffset() + entry.begin()));
+    }
   }
 
   /**
@@ -63,15 +76,15 @@ public final class SafetensorsFile extends TensorFile {
 
   @Override
   public List<Tensor> tensors() {
-    return header.entries().stream()
-        .map(
-            entry ->
-                new Tensor(
-                    entry.name(),
-                    entry.type(),
-                    entry.shape(),
-                    mapped(),
-                    header.dataOffset() + entry.begin()))
-        .toList();
+    return List.copyOf(tensors.values());
+  }
+
+  /**
+   * {@return the tensor of a name; empty if the file has none}
+   *
+   * @param name name of a tensor
+   */
+  public Optional<Tensor> tensor(String name) {
+    return Optional.ofNullable(tensors.get(name));
   }
 }

@@ -24,4 +24,14 @@ class PagePolicyTest {
     assertThat(PagePolicy.of("<script>\n1</script><script>2</script><style>a{}</style>"))
         .containsPattern("script-src 'sha256-[^']{44}' 'sha256-[^']{44}'; style-src 'sha256-");
   }
+
+  @Test
+  void anElementEndsAtItsFirstEndAndNeedsOne() {
+    String two = PagePolicy.of("<script>a</script>b</script><script>c</script><style>d");
+    assertThat(two).isEqualTo(PagePolicy.of("<script>a</script> <script>c</script>"));
+    assertThat(PagePolicy.of("<script>a")).contains("script-src 'none'");
+    assertThat(PagePolicy.of("<script></script>"))
+        .isEqualTo(PagePolicy.of("<p><script></script>"))
+        .doesNotContain("script-src 'none'");
+  }
 }

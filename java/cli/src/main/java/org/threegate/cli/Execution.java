@@ -14,12 +14,16 @@ import java.util.Map;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
+import org.threegate.checkpoint.Json;
+import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 import org.threegate.run.CancelledException;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.PicocliException;
@@ -53,7 +57,28 @@ final class Execution {
     Execution execution = new Execution(refused);
     // Failures of background threads are reported in one line as well.
     Thread.setDefaultUncaughtExceptionHandler((thread, e) -> execution.report(e));
+    loadAhead();
     System.exit(execution.run(root, arguments));
+  }
+
+  /**
+   * Loads what nearly all commands need while this thread reads the command line. Both take about
+   * as long.
+   */
+  private static void loadAhead() {
+    Thread loading =
+        new Thread(
+            () -> {
+              try {
+                Capabilities.query();
+                Json.parseObject("{}", "");
+              } catch (RuntimeException | LinkageError e) {
+                return; // a command that needs it fails in the same way, and reports it
+              }
+            },
+            "threegate-load-ahead");
+    loading.setDaemon(true);
+    loading.start();
   }
 
   /** Runs a command line and returns its exit code. The help lists exit codes. */
@@ -63,7 +88,7 @@ final class Execution {
 
   private int run(Object root, String... arguments) {
     CommandLine command =
-        new CommandLine(root)
+        commandLine(root, arguments)
             .setOut(out)
             .setErr(err)
             .setCaseInsensitiveEnumValuesAllowed(true)
@@ -87,6 +112,39 @@ final class Execution {
       return INVALID_INPUT;
     }
     return command.execute(arguments);
+  }
+
+  /**
+   * Returns a command line as picocli makes it of the annotations of {@code root}, but with a
+   * single subcommand if the first argument names one, and with none if it asks for the version.
+   * Reading the annotations of all commands takes most of the time of a start.
+   */
+  private static CommandLine commandLine(Object root, String... arguments) {
+    Command annotation = root.getClass().getAnnotation(Command.class);
+    String first = arguments.length == 0 ? "" : arguments[0];
+    if (first.equals("--version") || first.equals("-V")) {
+      return withoutSubcommands(root, annotation);
+    }
+    for (Class<?> subcommand : annotation.subcommands()) {
+      Command own = subcommand.getAnnotation(Command.class);
+      if (own.name().equals(first) && subcommand != CommandLine.HelpCommand.class) {
+        return withoutSubcommands(root, annotation).addSubcommand(subcommand);
+      }
+    }
+    return new CommandLine(root);
+  }
+
+  private static CommandLine withoutSubcommands(Object root, Command annotation) {
+    CommandSpec spec =
+        CommandSpec.wrapWithoutInspection(root)
+            .name(annotation.name())
+            .mixinStandardHelpOptions(annotation.mixinStandardHelpOptions());
+    try {
+      spec.versionProvider(CommandLine.defaultFactory().create(annotation.versionProvider()));
+    } catch (Exception e) { // what picocli's factory declares
+      throw new IllegalStateException(e);
+    }
+    return new CommandLine(spec);
   }
 
   /** Runs a command after its outputs have been checked against its inputs. */

@@ -25,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.testing.NativeLeaks;
+import picocli.CommandLine;
 
 /** Tests commands as a user types them: their output, exit codes and one-line error messages. */
 @ExtendWith(NativeLeaks.class)
@@ -99,6 +100,22 @@ class CommandLineTest {
   void prepare() throws IOException {
     good = write("good.safetensors", model(0));
     out = directory.resolve("out");
+  }
+
+  /** Only the annotations of a named command are read. It must not show. */
+  @Test
+  void aNamedCommandIsTheSameAsAmongAllCommands() {
+    for (String name : new CommandLine(Main.class).getSubcommands().keySet()) {
+      if (!name.equals("help")) {
+        CommandRun alone = run(name, "--help");
+        assertThat(alone.code()).isZero();
+        assertThat(alone.out()).isEqualTo(run("help", name).out()).contains("Exit codes:");
+        run(name, "--nonsense").assertRefused("threegate: ");
+      }
+    }
+    assertThat(run("--version").out()).isEqualTo(run("-V").out()).startsWith("threegate ");
+    assertThat(run("compar").err()).contains("did you mean 'compare'?");
+    assertThat(run("--help").out()).contains("Compare checkpoints:", "pretrain");
   }
 
   @Test

@@ -23,9 +23,11 @@ import org.threegate.spi.Structs;
  *
  * @param base matrix whose magnitudes count
  * @param changed set of changed entries, of the same shape
- * @param bins bin of each of the 32768 bf16 magnitude codes, from 0
+ * @param bins bin of each of the 32768 bf16 magnitude codes, from 0; empty if there are ends
+ * @param ends exclusive ends of ranges of codes that are the bins, ascending to 32768; empty if
+ *     there is a bin for each code
  */
-public record ChangeModel(Operand base, Mask changed, int[] bins) {
+public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
   /** When {@link #fit(Context)} ends. */
   private static final Options DEFAULT = new Options(1e-4, 100);
 
@@ -39,18 +41,43 @@ public record ChangeModel(Operand base, Mask changed, int[] bins) {
   public record Options(double tolerance, long mostSteps) {}
 
   /**
-   * Checks the shapes and copies the bins.
+   * Checks the shapes and copies the arrays.
    *
-   * @throws IllegalArgumentException if the mask has another shape, or there is not one bin for
-   *     each code
+   * @throws IllegalArgumentException if the mask has another shape, or there is neither one bin for
+   *     each code nor an end
    */
   public ChangeModel {
-    requireShape(base, changed);
-    if (bins.length != MagnitudeHistogram.CODES) {
+    MagnitudeHistogram.requireShape(base, changed);
+    if (ends.length == 0 ? bins.length != MagnitudeHistogram.CODES : bins.length != 0) {
       throw new IllegalArgumentException(
           bins.length + " bins for " + MagnitudeHistogram.CODES + " codes");
     }
     bins = bins.clone();
+    ends = ends.clone();
+  }
+
+  /**
+   * Creates a model with a bin for each code.
+   *
+   * @param base matrix whose magnitudes count
+   * @param changed set of changed entries, of the same shape
+   * @param bins bin of each of the 32768 bf16 magnitude codes, from 0
+   */
+  public ChangeModel(Operand base, Mask changed, int[] bins) {
+    this(base, changed, bins, new int[0]);
+  }
+
+  /**
+   * {@return a model whose bins are ranges of codes} For a small matrix they are much less than a
+   * bin for each code.
+   *
+   * @param base matrix whose magnitudes count
+   * @param changed set of changed entries, of the same shape
+   * @param ends exclusive ends of the ranges, ascending; the last is {@link
+   *     MagnitudeHistogram#CODES}
+   */
+  public static ChangeModel ofRanges(Operand base, Mask changed, int[] ends) {
+    return new ChangeModel(base, changed, new int[0], ends);
   }
 
   /** {@return a copy of the bin of each code} */
@@ -59,22 +86,14 @@ public record ChangeModel(Operand base, Mask changed, int[] bins) {
     return bins.clone();
   }
 
-  private static void requireShape(Operand base, Mask mask) {
-    if (mask.rows() != base.rows() || mask.columns() != base.columns()) {
-      throw new IllegalArgumentException(
-          "a mask of "
-              + mask.rows()
-              + " x "
-              + mask.columns()
-              + " entries; the matrix has "
-              + base.rows()
-              + " x "
-              + base.columns());
-    }
+  /** {@return a copy of the ends of the ranges} */
+  @Override
+  public int[] ends() {
+    return ends.clone();
   }
 
   private int binCount() {
-    int count = 1;
+    int count = Math.max(1, ends.length);
     for (int bin : bins) {
       count = Math.max(count, bin + 1);
     }
@@ -227,7 +246,7 @@ public record ChangeModel(Operand base, Mask changed, int[] bins) {
     if (!fit.convergence().converged()) {
       throw new IllegalArgumentException("the fit of the model did not converge");
     }
-    sets.forEach(set -> requireShape(base, set));
+    sets.forEach(set -> MagnitudeHistogram.requireShape(base, set));
     Layout at = new Layout(this, sets.size());
     if (fit.rows.length != base.rows()
         || fit.columns.length != base.columns()
@@ -299,6 +318,10 @@ public record ChangeModel(Operand base, Mask changed, int[] bins) {
       this(model, setCount, model.binCount());
     }
 
+    private boolean hasRanges() {
+      return model.ends.length > 0;
+    }
+
     long optionsAt() {
       return Structs.ChangeModel.SIZEOF + model.base.structBytes();
     }
@@ -336,18 +359,19 @@ public record ChangeModel(Operand base, Mask changed, int[] bins) {
     }
 
     long bytes() {
-      return codesAt() + 4L * MagnitudeHistogram.CODES;
+      return codesAt() + 4L * (model.bins.length + model.ends.length);
     }
 
     void write(NativeBuffer structs, long address, long changed, List<NativeBuffer.Lease> leases) {
       model.base.write(structs, address, Structs.ChangeModel.SIZEOF, leases);
       structs
-          .putInts(codesAt(), model.bins)
+          .putInts(codesAt(), hasRanges() ? model.ends : model.bins)
           .putLong(Structs.ChangeModel.SIZE, Structs.ChangeModel.SIZEOF)
           .putLong(Structs.ChangeModel.BASE, address + Structs.ChangeModel.SIZEOF)
           .putLong(Structs.ChangeModel.CHANGED, changed)
-          .putLong(Structs.ChangeModel.BINS, address + codesAt())
+          .putLong(Structs.ChangeModel.BINS, hasRanges() ? 0 : address + codesAt())
           .putLong(Structs.ChangeModel.BIN_COUNT, binCount)
+          .putLong(Structs.ChangeModel.BIN_ENDS, hasRanges() ? address + codesAt() : 0)
           .putLong(logitsAt() + Structs.ChangeLogits.SIZE, Structs.ChangeLogits.SIZEOF)
           .putLong(logitsAt() + Structs.ChangeLogits.ROWS, address + rowsAt())
           .putLong(logitsAt() + Structs.ChangeLogits.COLUMNS, address + columnsAt())

@@ -65,6 +65,15 @@ public final class ChangedElements implements AutoCloseable {
     }
   }
 
+  /**
+   * A contiguous array of elements in a file.
+   *
+   * @param file file with the elements
+   * @param offset position of the first byte
+   * @param checksum checksum to which the bytes are added
+   */
+  public record StoredElements(MappedFile file, long offset, Xxh3 checksum) {}
+
   private static final long POSITION_BYTES = 4;
   private static final long MOST_ELEMENTS = 1L << 32; // positions have 32 bits
 
@@ -220,14 +229,61 @@ public final class ChangedElements implements AutoCloseable {
                   .binding()
                   .patchExtract(
                       context.handle(), address, address + entriesAt, address + changedAt));
-      long changed = structs.getLong(changedAt);
-      if (changed > capacity - have) {
-        throw new IllegalArgumentException(
-            have + changed + " changed elements exceed the capacity of " + capacity);
-      }
-      count = have + changed;
-      return have + changed;
+      return added(have, structs.getLong(changedAt));
     }
+  }
+
+  /**
+   * Appends the differences of two arrays in files, and adds all their bytes to checksums. Each
+   * byte is read once, so entries and checksums are those of the same bytes.
+   *
+   * @param before elements before the change
+   * @param after elements after the change
+   * @param elements number of elements of each array
+   * @param first position of the first element
+   * @return the new number of entries
+   * @throws IllegalArgumentException if they exceed the capacity
+   * @throws KernelException IO if a file has become shorter or the device fails
+   */
+  public long append(StoredElements before, StoredElements after, long elements, long first) {
+    long entriesAt = Structs.PatchFiles.SIZEOF;
+    long changedAt = entriesAt + Structs.PatchEntries.SIZEOF;
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(changedAt + Long.BYTES);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      structs
+          .putLong(Structs.PatchFiles.SIZE, Structs.PatchFiles.SIZEOF)
+          .putLong(Structs.PatchFiles.BEFORE, before.file().handle(leases))
+          .putLong(Structs.PatchFiles.AFTER, after.file().handle(leases))
+          .putLong(Structs.PatchFiles.BEFORE_OFFSET, before.offset())
+          .putLong(Structs.PatchFiles.AFTER_OFFSET, after.offset())
+          .putLong(Structs.PatchFiles.COUNT, elements)
+          .putLong(Structs.PatchFiles.FIRST, first)
+          .putLong(Structs.PatchFiles.BEFORE_STATE, before.checksum().state(leases))
+          .putLong(Structs.PatchFiles.AFTER_STATE, after.checksum().state(leases))
+          .putInt(Structs.PatchFiles.WIDTH, width)
+          .putInt(Structs.PatchFiles.FORM, form.code);
+      long have = count;
+      entries(structs, entriesAt, have, capacity - have, leases);
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .patchExtractFiles(
+                      context.handle(), address, address + entriesAt, address + changedAt));
+      return added(have, structs.getLong(changedAt));
+    }
+  }
+
+  /** Counts entries that were appended to {@code have}. */
+  private long added(long have, long changed) {
+    if (changed > capacity - have) {
+      throw new IllegalArgumentException(
+          have + changed + " changed elements exceed the capacity of " + capacity);
+    }
+    count = have + changed;
+    return have + changed;
   }
 
   private void requireLike(Elements elements) {

@@ -1,5 +1,7 @@
 package org.threegate.kernel;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Constants;
 
@@ -82,19 +84,8 @@ public final class MagnitudeHistogram {
    * @throws IllegalArgumentException if a mask has another shape
    */
   public static Result of(Context context, Operand matrix, Mask first, Mask second) {
-    for (Mask mask : new Mask[] {first, second}) {
-      if (mask.rows() != matrix.rows() || mask.columns() != matrix.columns()) {
-        throw new IllegalArgumentException(
-            "a mask of "
-                + mask.rows()
-                + " x "
-                + mask.columns()
-                + " entries; the matrix has "
-                + matrix.rows()
-                + " x "
-                + matrix.columns());
-      }
-    }
+    requireShape(matrix, first);
+    requireShape(matrix, second);
     long bytes = 8L * CODES;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(matrix.structBytes());
@@ -125,6 +116,20 @@ public final class MagnitudeHistogram {
           longs(counts, bytes),
           longs(counts, 2 * bytes),
           longs(counts, 3 * bytes));
+    }
+  }
+
+  static void requireShape(Operand matrix, Mask mask) {
+    if (mask.rows() != matrix.rows() || mask.columns() != matrix.columns()) {
+      throw new IllegalArgumentException(
+          "a mask of "
+              + mask.rows()
+              + " x "
+              + mask.columns()
+              + " entries; the matrix has "
+              + matrix.rows()
+              + " x "
+              + matrix.columns());
     }
   }
 
@@ -186,6 +191,64 @@ public final class MagnitudeHistogram {
                       context.handle(), address, at, at + 8L * CODES, at + 8 * (CODES + rows)));
       return new Profile(
           numbers.getDoubles(8L * CODES, rows), numbers.getDoubles(8 * (CODES + rows), columns));
+    }
+  }
+
+  /**
+   * Sums numbers over rows and columns, for several tables in one pass ({@code tg_magnitude_sums}).
+   *
+   * @param context context that runs the kernel
+   * @param matrix matrix to read
+   * @param codes magnitude codes of the numbers; entries with another code count as 0
+   * @param tables tables with a number for each of the codes, at least one
+   * @return the sums of each table
+   * @throws IllegalArgumentException if there is no table, or one has another length
+   */
+  public static List<Profile> profiles(
+      Context context, Operand matrix, int[] codes, List<double[]> tables) {
+    for (double[] table : tables) {
+      if (table.length != codes.length) {
+        throw new IllegalArgumentException(
+            table.length + " numbers for " + codes.length + " codes");
+      }
+    }
+    int count = tables.size();
+    long rows = matrix.rows();
+    long columns = matrix.columns();
+    long valuesAt = matrix.structBytes();
+    long rowsAt = Sizes.sum(valuesAt, Sizes.product(8L * codes.length, count));
+    long columnsAt = Sizes.sum(rowsAt, Sizes.product(8L * count, rows));
+    long codesAt = Sizes.sum(columnsAt, Sizes.product(8L * count, columns));
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(codesAt + 4L * codes.length);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      matrix.write(structs, address, 0, leases);
+      structs.putInts(codesAt, codes);
+      for (int i = 0; i < count; i++) {
+        structs.putDoubles(valuesAt + 8L * codes.length * i, tables.get(i));
+      }
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .magnitudeSums(
+                      context.handle(),
+                      address,
+                      address + codesAt,
+                      codes.length,
+                      address + valuesAt,
+                      count,
+                      address + rowsAt,
+                      address + columnsAt));
+      List<Profile> profiles = new ArrayList<>(count);
+      for (int i = 0; i < count; i++) {
+        profiles.add(
+            new Profile(
+                structs.getDoubles(rowsAt + 8 * rows * i, rows),
+                structs.getDoubles(columnsAt + 8 * columns * i, columns)));
+      }
+      return List.copyOf(profiles);
     }
   }
 

@@ -167,6 +167,12 @@ public final class MappedFile implements AutoCloseable {
     return handle;
   }
 
+  /** Returns the handle. The leases keep it. */
+  long handle(Operand.Leases leases) {
+    leases.take(buffer);
+    return handle;
+  }
+
   private void advise(Context context, long offset, long bytes, int needed) {
     try (Context.Call call = context.begin();
         NativeBuffer.Lease own = buffer.lease()) {

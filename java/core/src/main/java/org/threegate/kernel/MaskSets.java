@@ -155,11 +155,28 @@ public final class MaskSets {
   }
 
   /** A tg_mask_sets, the addresses of the masks, space for results, and the masks. */
-  private static final class Sets implements AutoCloseable {
-    final NativeBuffer buffer;
-    final long resultsAt;
-    final long address;
+  static final class Sets implements AutoCloseable {
+    private final NativeBuffer buffer;
+    private final long resultsAt;
+    private final long address;
     private final Operand.Leases leases = new Operand.Leases();
+
+    /** No masks, with the address 0. */
+    private Sets(Context context) {
+      buffer = context.allocate(0);
+      resultsAt = 0;
+      address = 0;
+    }
+
+    /** Prepares masks of one shape, and no space for results. There may be none. */
+    static Sets of(Context context, List<Mask> masks) {
+      return masks.isEmpty() ? new Sets(context) : new Sets(context, masks, 0);
+    }
+
+    /** Returns the address of the tg_mask_sets; 0 if there are no masks. */
+    long address() {
+      return address;
+    }
 
     Sets(Context context, List<Mask> masks, long results) {
       Mask first = firstOf(masks);

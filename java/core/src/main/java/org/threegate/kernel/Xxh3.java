@@ -88,6 +88,11 @@ public final class Xxh3 implements AutoCloseable {
     }
   }
 
+  /** Returns the address of the state. The leases keep it. */
+  long state(Operand.Leases leases) {
+    return leases.take(state);
+  }
+
   /** {@return the digest of all bytes so far, 16 bytes} More bytes may be added afterwards. */
   public byte[] digest() {
     try (Context.Call call = context.begin();

@@ -1,5 +1,8 @@
 package org.threegate.patch;
 
+import java.util.Optional;
+import org.threegate.checkpoint.Tensor;
+
 /** The elements of a tensor, read in ascending order. */
 @FunctionalInterface
 interface BlockSource {
@@ -10,4 +13,9 @@ interface BlockSource {
    * @param count number of elements
    */
   Range next(long begin, long count);
+
+  /** Returns the stored tensor whose bytes these are, if it is one. */
+  default Optional<Tensor> stored() {
+    return Optional.empty();
+  }
 }

@@ -49,6 +49,11 @@ public enum ChecksumFormat {
     /** Adds bytes. */
     abstract void update(Range part);
 
+    /** Returns the kernel's state, of an algorithm that is a kernel. */
+    Optional<Xxh3> kernel() {
+      return Optional.empty();
+    }
+
     /** Returns the digest in hexadecimal digits, as the algorithm's own tools print it. */
     abstract String hex();
 
@@ -77,6 +82,11 @@ public enum ChecksumFormat {
     @Override
     void update(Range part) {
       Xxh3.update(context, state.part(part.buffer(), part.offset(), part.bytes()));
+    }
+
+    @Override
+    Optional<Xxh3> kernel() {
+      return Optional.of(state);
     }
 
     @Override

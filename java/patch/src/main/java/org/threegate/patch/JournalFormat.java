@@ -6,8 +6,8 @@ import org.threegate.run.InvalidInputException;
 /**
  * Layout of the journal of a patch in place.
  *
- * <p>Numbers are big-endian; positions and values of a part are little-endian. The fields are, in
- * this order:
+ * <p>Numbers are big-endian; positions, words and values of a part are little-endian. The fields
+ * are, in this order:
  *
  * <ol>
  *   <li>magic, int32;
@@ -15,7 +15,9 @@ import org.threegate.run.InvalidInputException;
  *   <li>ordinal of the {@link ChecksumFormat}, int32;
  *   <li>number of digests, int32; of each: tensor, int32; length, int32; UTF-8 text;
  *   <li>parts, of each: tensor, int32; first element, int64; bytes of an entry, int32; number of
- *       entries, int32; positions, int32 each; values;
+ *       entries, int32; positions, int32 each; values. Where many elements change, {@link #BITMAP}
+ *       is added to the bytes of an entry. A bit for each element, in int64 words from the lowest
+ *       bit on, then takes the place of the positions;
  *   <li>−1, int32;
  *   <li>CRC-32C of everything before, int64.
  * </ol>
@@ -40,10 +42,18 @@ final class JournalFormat {
   /** Bytes of a part before its positions. */
   static final int PART_HEAD = 3 * Integer.BYTES + Long.BYTES;
 
+  /** Added to the bytes of an entry if a part has a bitmap instead of positions. */
+  static final int BITMAP = 1 << 8;
+
   /** Bytes after the parts. */
   static final int TAIL = Integer.BYTES + Long.BYTES;
 
   private JournalFormat() {}
+
+  /** Returns the bytes of a bitmap of the elements of a part. */
+  static long bitmapBytes(long elements) {
+    return (elements + Long.SIZE - 1) / Long.SIZE * Long.BYTES;
+  }
 
   /** Returns the exception for a journal that cannot be read. */
   static InvalidInputException damaged(Path path) {

@@ -155,7 +155,8 @@ final class JournalReader {
       ByteBuffer head = next(JournalFormat.PART_HEAD);
       Tensor tensor = tensor(head.getInt());
       long begin = head.getLong();
-      int width = head.getInt();
+      int form = head.getInt();
+      int width = form & ~JournalFormat.BITMAP;
       int count = head.getInt();
       long before = Optional.ofNullable(last.put(tensor, begin)).orElse(-1L);
       if (begin <= before
@@ -165,7 +166,7 @@ final class JournalReader {
           || count < 0) {
         throw JournalFormat.damaged(path);
       }
-      JournalPart part = new JournalPart(tensor, begin, width, count, at);
+      JournalPart part = new JournalPart(tensor, begin, width, form != width, count, at);
       if ((long) count * width > part.bytes() || part.entryBytes() > end - at) {
         throw JournalFormat.damaged(path);
       }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
@@ -15,6 +16,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.Workers;
 
 /** Writes what a journal says into the files of a checkpoint. */
 final class JournalReplay implements AutoCloseable {
@@ -22,14 +24,42 @@ final class JournalReplay implements AutoCloseable {
 
   private final Context context;
   private final PatchJournal journal;
-  private final NativeBuffer chunk;
   private final Map<Path, FileChannel> files = new LinkedHashMap<>();
-  private final Map<Integer, ChangedElements> entries = new LinkedHashMap<>();
+  private final Map<Context, Scratch> scratch = new HashMap<>();
+
+  /** The memory of one thread. */
+  private static final class Scratch implements AutoCloseable {
+    private final Context own;
+    private final NativeBuffer chunk;
+    private final Map<Integer, ChangedElements> entries = new HashMap<>();
+
+    Scratch(Context own) {
+      this.own = own;
+      this.chunk = own.allocate(JournalPart.MOST);
+    }
+
+    ChangedElements entries(int width) {
+      return entries.computeIfAbsent(
+          width,
+          bytes ->
+              ChangedElements.allocate(
+                  own, JournalPart.MOST / bytes, bytes, ChangedElements.Form.OVERWRITE));
+    }
+
+    @Override
+    public void close() {
+      chunk.close();
+      entries.values().forEach(ChangedElements::close);
+    }
+  }
 
   JournalReplay(Context context, PatchJournal journal) {
     this.context = context;
     this.journal = journal;
-    this.chunk = context.allocate(JournalPart.MOST);
+  }
+
+  private synchronized Scratch scratch(Context own) {
+    return scratch.computeIfAbsent(own, Scratch::new);
   }
 
   /**
@@ -59,12 +89,13 @@ final class JournalReplay implements AutoCloseable {
 
   private String digest(Tensor tensor, Map<Long, JournalPart> parts) throws IOException {
     long all = ChunkLayout.elements(tensor);
+    Scratch own = scratch(context);
     try (ChecksumFormat.Checksum sum = journal.checksum().begin(context)) {
       for (long begin = 0; begin < all; begin += ChunkLayout.CHUNK) {
         long count = ChunkLayout.chunkAt(tensor, begin);
-        Range now = read(tensor, begin, count * ChunkLayout.elementBytes(tensor));
+        Range now = read(own, tensor, begin, count * ChunkLayout.elementBytes(tensor));
         if (parts.containsKey(begin)) {
-          apply(parts.get(begin), now);
+          apply(own, parts.get(begin), now);
         }
         sum.update(now);
       }
@@ -72,20 +103,28 @@ final class JournalReplay implements AutoCloseable {
     }
   }
 
-  /** Writes all parts and syncs the files. */
+  /** Writes all parts, several at a time, and syncs the files. */
   void write() throws IOException {
-    for (JournalPart part : journal.parts()) {
-      // Writing through a mapping would lose pages without an error when the disk fails.
-      Range all = read(part.tensor(), part.begin(), part.bytes());
-      ChangedElements changed = apply(part, all);
-      writeBlocks(file(part.tensor()), part, changed);
+    List<JournalPart> parts = journal.parts();
+    if (parts.isEmpty()) {
+      return;
+    }
+    try (Workers workers =
+        Workers.onCpu(Math.min(context.threads(), parts.size()), "threegate-patch")) {
+      workers.forEach(parts, (thread, part) -> write(scratch(thread), part));
     }
     for (FileChannel file : files.values()) {
       file.force(true);
     }
   }
 
-  private FileChannel file(Tensor tensor) throws IOException {
+  private void write(Scratch own, JournalPart part) throws IOException {
+    // Writing through a mapping would lose pages without an error when the disk fails.
+    Range all = read(own, part.tensor(), part.begin(), part.bytes());
+    writeBlocks(part, all, apply(own, part, all));
+  }
+
+  private synchronized FileChannel file(Tensor tensor) throws IOException {
     Path path = tensor.file().path();
     FileChannel file = files.get(path);
     if (file == null) {
@@ -102,19 +141,14 @@ final class JournalReplay implements AutoCloseable {
   }
 
   /** Reads a chunk as it is in its file. */
-  private Range read(Tensor tensor, long begin, long bytes) throws IOException {
+  private Range read(Scratch own, Tensor tensor, long begin, long bytes) throws IOException {
     long position = tensor.offset() + begin * ChunkLayout.elementBytes(tensor);
-    chunk.readFrom(file(tensor), position, 0, bytes);
-    return Range.first(chunk, bytes);
+    own.chunk.readFrom(file(tensor), position, 0, bytes);
+    return Range.first(own.chunk, bytes);
   }
 
-  private ChangedElements apply(JournalPart part, Range all) throws IOException {
-    ChangedElements changed =
-        entries.computeIfAbsent(
-            part.width(),
-            width ->
-                ChangedElements.allocate(
-                    context, JournalPart.MOST / width, width, ChangedElements.Form.OVERWRITE));
+  private ChangedElements apply(Scratch own, JournalPart part, Range all) throws IOException {
+    ChangedElements changed = own.entries(part.width());
     journal.read(part, changed);
     try {
       changed.apply(all.elements(part.width()));
@@ -125,8 +159,9 @@ final class JournalReplay implements AutoCloseable {
   }
 
   /** Writes the blocks of the file in which something changed; adjacent ones in one call. */
-  private void writeBlocks(FileChannel file, JournalPart part, ChangedElements changed)
+  private void writeBlocks(JournalPart part, Range all, ChangedElements changed)
       throws IOException {
+    FileChannel file = file(part.tensor());
     int[] positions = changed.positions().getInts(0, changed.count());
     for (int i = 0; i < positions.length; ) {
       long begin = block(part, positions[i]);
@@ -136,7 +171,7 @@ final class JournalReplay implements AutoCloseable {
       }
       long from = Math.max(begin, part.offset());
       long to = Math.min(end, part.offset() + part.bytes());
-      chunk.writeTo(file, from, from - part.offset(), to - from);
+      all.buffer().writeTo(file, from, from - part.offset(), to - from);
     }
   }
 
@@ -147,8 +182,7 @@ final class JournalReplay implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    chunk.close();
-    entries.values().forEach(ChangedElements::close);
+    scratch.values().forEach(Scratch::close);
     for (FileChannel file : files.values()) {
       file.close();
     }

@@ -58,16 +58,53 @@ final class JournalWriter {
    * @param begin number of the chunk's first element
    * @param entries changes of the chunk, as new values
    */
-  synchronized void part(Tensor tensor, long begin, ChangedElements entries) throws IOException {
-    put(
+  void part(Tensor tensor, long begin, ChangedElements entries) throws IOException {
+    int width = entries.width();
+    int count = Math.toIntExact(entries.count());
+    long elements =
+        (long) ChunkLayout.chunkAt(tensor, begin) * ChunkLayout.elementBytes(tensor) / width;
+    boolean hasBitmap = JournalFormat.bitmapBytes(elements) < (long) Integer.BYTES * count;
+    ByteBuffer head =
         ByteBuffer.allocate(JournalFormat.PART_HEAD)
             .putInt(numbers.get(tensor))
             .putLong(begin)
-            .putInt(entries.width())
-            .putInt(Math.toIntExact(entries.count()))
-            .flip());
-    put(Range.first(entries.positions(), 4 * entries.count()));
-    put(Range.first(entries.values(), entries.width() * entries.count()));
+            .putInt(hasBitmap ? width | JournalFormat.BITMAP : width)
+            .putInt(count)
+            .flip();
+    if (hasBitmap) {
+      ByteBuffer bits = bitmap(entries, count, (int) JournalFormat.bitmapBytes(elements));
+      synchronized (this) {
+        put(head);
+        put(bits);
+        put(Range.first(entries.values(), (long) width * count));
+      }
+      return;
+    }
+    synchronized (this) {
+      put(head);
+      put(Range.first(entries.positions(), (long) Integer.BYTES * count));
+      put(Range.first(entries.values(), (long) width * count));
+    }
+  }
+
+  private static ByteBuffer bitmap(ChangedElements entries, int count, int bytes) {
+    ByteBuffer bits = FileIo.littleEndian(bytes);
+    try (Range.View view = Range.first(entries.positions(), (long) Integer.BYTES * count).view()) {
+      ByteBuffer positions = view.bytes();
+      int at = 0;
+      long word = 0;
+      while (positions.hasRemaining()) {
+        int position = positions.getInt();
+        if (position / Long.SIZE != at) {
+          bits.putLong(at * Long.BYTES, word);
+          at = position / Long.SIZE;
+          word = 0;
+        }
+        word |= 1L << position; // of which the lowest six bits count
+      }
+      bits.putLong(at * Long.BYTES, word);
+    }
+    return bits;
   }
 
   /** Writes what comes after the parts. */

@@ -67,9 +67,7 @@ record PatchHeaders(
 
   /** Returns a tensor of a file. */
   static Tensor require(SafetensorsFile file, String name) {
-    return file.tensors().stream()
-        .filter(tensor -> tensor.name().equals(name))
-        .findFirst()
+    return file.tensor(name)
         .orElseThrow(
             () -> new InvalidInputException(file.path() + ": tensor \"" + name + "\" is missing"));
   }

@@ -1,6 +1,7 @@
 package org.threegate.patch;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -72,12 +73,38 @@ final class PatchJournal implements AutoCloseable {
     return parts;
   }
 
-  /** Reads the entries of a part. */
+  /** Reads the entries of a part. Several threads may call this. */
   void read(JournalPart part, ChangedElements to) throws IOException {
-    long positions = 4L * part.count();
-    to.positions().readFrom(file, part.at(), 0, positions);
-    to.values().readFrom(file, part.at() + positions, 0, (long) part.width() * part.count());
+    if (part.hasBitmap()) {
+      readBitmap(part, to);
+    } else {
+      to.positions().readFrom(file, part.at(), 0, part.placeBytes());
+    }
+    long values = (long) part.width() * part.count();
+    to.values().readFrom(file, part.at() + part.placeBytes(), 0, values);
     to.count(part.count());
+  }
+
+  /** Reads a bitmap as positions. */
+  private void readBitmap(JournalPart part, ChangedElements to) throws IOException {
+    ByteBuffer bits = FileIo.littleEndian(Math.toIntExact(part.placeBytes()));
+    FileIo.readFully(file, part.at(), bits);
+    long places = (long) Integer.BYTES * part.count();
+    try (Range.View view = Range.first(to.positions(), places).output()) {
+      ByteBuffer positions = view.bytes();
+      for (int at = 0; bits.hasRemaining(); at += Long.SIZE) {
+        long word = bits.getLong();
+        if (positions.remaining() < Integer.BYTES * Long.bitCount(word)) {
+          throw damaged();
+        }
+        for (; word != 0; word &= word - 1) {
+          positions.putInt(at + Long.numberOfTrailingZeros(word));
+        }
+      }
+      if (positions.hasRemaining()) {
+        throw damaged();
+      }
+    }
   }
 
   /** Returns the exception for a damaged journal. */

@@ -16,7 +16,6 @@ import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.OutputLock;
-import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 
 /**
@@ -102,28 +101,30 @@ final class PatchWriter implements AutoCloseable {
     EncoderOutput output = output();
     long begin = output.spool().position();
     long[] found = {0};
-    try (ChecksumFormat.Checksum before = options.checksum().begin(context);
-        ChecksumFormat.Checksum after = options.checksum().begin(context);
+    try (TensorChange.Checksums checksums =
+            new TensorChange.Checksums(
+                options.checksum().begin(context), options.checksum().begin(context));
         TensorEncoder encoder = TensorEncoders.create(context, options, tensor, output)) {
-      TensorChange.Visitor<IOException> visitor =
-          new TensorChange.Visitor<>() {
-            @Override
-            public void block(Range old, Range own) {
-              before.update(old);
-              after.update(own);
-            }
-
-            @Override
-            public void chunk(long from, int bytes, ChangedElements entries) throws IOException {
-              found[0] += entries.count();
-              encoder.add(from, bytes, entries);
-            }
-          };
-      change.forEachChunk(context, encoder.width(), encoder.form(), visitor);
+      change.forEachChunk(
+          context,
+          encoder.width(),
+          encoder.form(),
+          checksums,
+          (from, bytes, entries) -> {
+            found[0] += entries.count();
+            encoder.add(from, bytes, entries);
+          });
       if (found[0] == 0) {
         output.spool().truncate(begin);
       } else {
-        added.put(index, new Added(tensor, encoder.end(), found[0], before.hex(), after.hex()));
+        added.put(
+            index,
+            new Added(
+                tensor,
+                encoder.end(),
+                found[0],
+                checksums.before().hex(),
+                checksums.after().hex()));
       }
     }
   }

@@ -1,5 +1,6 @@
 package org.threegate.patch;
 
+import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
@@ -32,6 +33,11 @@ final class TensorReader implements BlockSource, AutoCloseable {
   public Range next(long begin, long count) {
     tensor.file().read(context, tensor.offset() + begin * width, buffer, count * width);
     return Range.first(buffer, count * width);
+  }
+
+  @Override
+  public Optional<Tensor> stored() {
+    return Optional.of(tensor);
   }
 
   @Override

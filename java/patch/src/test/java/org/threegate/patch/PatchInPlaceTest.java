@@ -68,8 +68,14 @@ class PatchInPlaceTest {
     }
     write(tuned, old);
     before = Files.readAllBytes(model.resolve("model.safetensors"));
+    makePatch(tuned);
+  }
+
+  /** Makes {@link #patch} and {@link #after} of another version. */
+  private void makePatch(Path tuned) throws IOException {
     after = Files.readAllBytes(tuned.resolve("model.safetensors"));
     patch = directory.resolve("patch.safetensors");
+    Files.deleteIfExists(patch);
     try (Context context = Context.open();
         Checkpoint from = Checkpoint.open(context, model);
         Checkpoint to = Checkpoint.open(context, tuned)) {
@@ -88,6 +94,18 @@ class PatchInPlaceTest {
 
   private byte[] now() throws IOException {
     return Files.readAllBytes(model.resolve("model.safetensors"));
+  }
+
+  /** Changes one of so many elements of all tensors but the first. */
+  private void changeOneOf(int step) throws IOException {
+    Path tuned = directory.resolve("tuned");
+    byte[] changed = before.clone();
+    int data = before.length - TENSORS * BYTES;
+    for (int at = data + BYTES; at < changed.length; at += 2 * step) {
+      changed[at] ^= 1;
+    }
+    Files.write(tuned.resolve("model.safetensors"), changed);
+    makePatch(tuned);
   }
 
   @Test
@@ -160,6 +178,73 @@ class PatchInPlaceTest {
             .hasMessageContaining("has to be completed first");
       }
     }
+  }
+
+  /** What is written is the journal and the changed blocks; here, each block changes. */
+  @Test
+  void journalsOfManyChangesAreSmall() throws IOException {
+    try (Context context = Context.open()) {
+      int blocks = (TENSORS - 1) * BYTES;
+      int fixed = firstPart() + JournalFormat.TAIL;
+      for (int step : new int[] {1, 2, 5, 10, 31, 33, 100}) {
+        Files.write(model.resolve("model.safetensors"), before);
+        changeOneOf(step);
+        int bytes = journal(context).length - fixed;
+        double most = Math.min(3.0 / step, 1.0 / step + 1.0 / 16) + 0.01;
+        assertThat(bytes).as("one of " + step).isLessThanOrEqualTo((int) (most * blocks));
+        if (step >= 5) {
+          assertThat(bytes).isLessThanOrEqualTo((int) (0.3 * blocks));
+        }
+        interruptedWritesAreCompleted();
+      }
+    }
+  }
+
+  @Test
+  void bitmapsOfOthersAreHeldAgainstTheCheckpoint() throws IOException {
+    changeOneOf(3);
+    try (Context context = Context.open()) {
+      byte[] journal = journal(context);
+      int part = firstPart();
+      int bits = part + JournalFormat.PART_HEAD;
+      int elements = BYTES / 2;
+      assertThat(ByteBuffer.wrap(journal).getInt(part + 12)).isEqualTo(2 | JournalFormat.BITMAP);
+      int[][] forged = {
+        {part + 12, 1 | JournalFormat.BITMAP},
+        {part + 12, 3 | JournalFormat.BITMAP},
+        {part + 12, JournalFormat.BITMAP},
+        {part + 12, 2},
+        {part + 12, 2 | JournalFormat.BITMAP << 1},
+        {part + 16, (elements + 2) / 3 - 1},
+        {part + 16, (elements + 2) / 3 + 1},
+        {part + 16, 0},
+        {part + 16, elements + 1},
+        {part + 16, -1},
+      };
+      for (int[] own : forged) {
+        byte[] other = journal.clone();
+        ByteBuffer.wrap(other).putInt(own[0], own[1]);
+        assertRefused(context, signed(other), "is damaged");
+      }
+      byte[] more = journal.clone();
+      more[bits] ^= 2; // element 1, which does not change
+      assertRefused(context, signed(more), "is damaged");
+      byte[] less = journal.clone();
+      less[bits] ^= 1; // element 0, which changes
+      assertRefused(context, signed(less), "is damaged");
+      byte[] beyond = less.clone();
+      beyond[bits + elements / 8] ^= 1;
+      assertRefused(context, signed(beyond), "is damaged");
+      byte[] another = less.clone();
+      another[bits] ^= 2;
+      assertRefused(context, signed(another), "not the one that the journal beside it was made");
+    }
+  }
+
+  @Test
+  void forgedBitmapsLeadToTheVersionOfTheDigestsOrNothing() throws IOException {
+    changeOneOf(4);
+    nothingButTheVersionOfTheDigestsComesOfAForgedJournal();
   }
 
   /** Returns the journal with a correct checksum. Anyone can compute it. */

@@ -74,8 +74,8 @@ public final class ReportDirectory {
                   try (OutputStream json = Files.newOutputStream(to.resolve(JSON))) {
                     ReportMapper.write(ComparisonJson.of(report), json);
                   }
-                  ParquetReport.write(report, to.resolve(PARQUET));
                 },
+                () -> ParquetReport.write(report, to.resolve(PARQUET)),
                 () -> ArraysReport.write(report, to.resolve(ARRAYS)),
                 () ->
                     Files.writeString(

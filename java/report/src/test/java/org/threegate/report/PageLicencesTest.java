@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.checkpoint.PagePolicy;
 
 /** Pages contain ECharts and what it is made of, whose licences ask for their notices. */
 class PageLicencesTest {
@@ -22,5 +23,22 @@ class PageLicencesTest {
             "Copyright (c) 2017, Baidu Inc.", // zrender
             "Copyright 2010-2016 Mike Bostock", // d3
             "Copyright (c) Microsoft Corporation."); // tslib
+  }
+
+  /** The library goes into pages as it is: replacing text in it would take longer than a report. */
+  @Test
+  void thePlottingLibraryCanBeAScriptOfAPage() throws Exception {
+    assertThat(HtmlPage.echarts())
+        .doesNotContain("</script", "<!--", "\r", "/*POLICY*/", "/*DATA*/")
+        .endsWith("\n")
+        .hasSizeGreaterThan(500_000);
+    assertThat(PagePolicy.hash(HtmlPage.echarts())).isEqualTo(HtmlPage.LIBRARY_HASH);
+  }
+
+  @Test
+  void pagesHaveNoPlaceLeftToFill() throws Exception {
+    ReportDirectory.write(HostileReports.comparison(List.of("a", "b")), directory);
+    assertThat(Files.readString(directory.resolve(ReportDirectory.HTML)))
+        .doesNotContain("/*POLICY*/", "/*DATA*/", "/*ECHARTS*/", "/*STYLE*/", "/*SHARED*/");
   }
 }

@@ -29,6 +29,7 @@ import org.threegate.kernel.FiniteDifferences;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.LayerSamples;
 import org.threegate.kernel.MagnitudeHistogram;
+import org.threegate.kernel.MagnitudeOverlaps;
 import org.threegate.kernel.MappedFile;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
@@ -138,6 +139,12 @@ interface InterruptionContract {
       calls.put("combination", () -> MaskSets.combine(context, MaskSets.Operation.UNION, mask));
       calls.put("overlaps", () -> MaskSets.overlaps(context, List.of(mask, mask)));
       calls.put("histogram", () -> MagnitudeHistogram.of(context, operand, mask, mask));
+      calls.put("own codes", () -> MagnitudeOverlaps.of(context, operand, List.of(mask)));
+      calls.put(
+          "sums of own codes",
+          () ->
+              MagnitudeHistogram.profiles(
+                  context, operand, new int[] {1}, List.of(new double[] {1})));
       calls.put(
           "profile",
           () -> MagnitudeHistogram.profile(context, operand, new double[MagnitudeHistogram.CODES]));
@@ -243,6 +250,7 @@ interface InterruptionContract {
           () -> ProjectedEnergy.of(context, large, new ProjectedEnergy.Bases(basis, basis)));
       calls.put("selection", () -> MaskSelection.largest(context, large, 1 << 20, control));
       calls.put("histogram", () -> MagnitudeHistogram.of(context, large, mask, mask));
+      calls.put("own codes", () -> MagnitudeOverlaps.of(context, large, List.of(mask)));
       calls.put(
           "perturbation",
           () ->

@@ -12,6 +12,7 @@ import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.MagnitudeHistogram;
+import org.threegate.kernel.MagnitudeOverlaps;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
 import org.threegate.kernel.MaskSets;
@@ -80,9 +81,33 @@ interface MaskContract {
       assertThat(Arrays.stream(profile.rows()).sum()).isEqualTo(squares);
       assertThat(Arrays.stream(profile.columns()).sum()).isEqualTo(squares);
       assertThat(profile.rows()).hasSize(rows);
+      MagnitudeOverlaps.Result own = MagnitudeOverlaps.of(context, matrix, List.of(low, high));
+      int[] codes = own.codes();
+      assertThat(codes).isSorted().doesNotHaveDuplicates();
+      assertThat(own.all()).containsExactly(at(counts.all(), codes));
+      assertThat(own.common(0, 0)).containsExactly(at(counts.first(), codes));
+      assertThat(own.common(1, 1)).containsExactly(at(counts.second(), codes));
+      assertThat(own.common(1, 0)).containsExactly(at(counts.both(), codes));
+      assertThat(Arrays.stream(own.all()).sum()).isEqualTo(rows * columns);
+      assertThat(MagnitudeOverlaps.of(context, matrix, List.of()).all()).isEqualTo(own.all());
+      assertThatThrownBy(() -> own.common(0, 2)).isInstanceOf(IndexOutOfBoundsException.class);
+      double[] values = Arrays.stream(codes).mapToDouble(code -> table[code]).toArray();
+      List<MagnitudeHistogram.Profile> profiles =
+          MagnitudeHistogram.profiles(
+              context, matrix, codes, List.of(new double[codes.length], values));
+      assertThat(profiles.get(0).rows()).containsOnly(0).hasSize(rows);
+      assertThat(profiles.get(1).rows()).isEqualTo(profile.rows());
+      assertThat(profiles.get(1).columns()).isEqualTo(profile.columns());
+      assertThatThrownBy(
+              () -> MagnitudeHistogram.profiles(context, matrix, codes, List.of(new double[1])))
+          .hasMessage("1 numbers for " + codes.length + " codes");
       assertThatThrownBy(() -> MaskSelection.largest(context, matrix, 211, control))
           .hasMessage("options.count is 211; allowed are 0 to 210");
     }
+  }
+
+  private static long[] at(long[] counts, int[] codes) {
+    return Arrays.stream(codes).mapToLong(code -> counts[code]).toArray();
   }
 
   private static Mask empty(Mask like) {

@@ -216,6 +216,17 @@ interface NullModelContract {
       assertThat(score.counts().observed() - score.counts().expected()).isPositive();
       assertThat(score.explained()).isBetween(0.2, 0.95);
       assertThat(scores.get(1).counts().observed()).isEqualTo(all.count());
+      int firstOfLarge = Float.floatToIntBits(0.1F) >>> 16;
+      int[] ends = {firstOfLarge + 1, MagnitudeHistogram.CODES};
+      ChangeModel ranges = ChangeModel.ofRanges(weights, all, ends);
+      ChangeModel.Fit ofRanges = ranges.fit(context);
+      assertThat(ofRanges.rows()).isEqualTo(fit.rows());
+      assertThat(ofRanges.bins()).isEqualTo(fit.bins());
+      assertThat(ranges.score(context, ofRanges, List.of(set, all))).isEqualTo(scores);
+      assertThatThrownBy(() -> ChangeModel.ofRanges(weights, all, new int[0]))
+          .hasMessage("0 bins for 32768 codes");
+      assertThatThrownBy(() -> ChangeModel.ofRanges(weights, all, new int[] {5}).fit(context))
+          .hasMessageContaining("the last must be TG_MAGNITUDE_CODES");
       ChangeModel.Fit early = model.fit(context, new ChangeModel.Options(1e-12, 1));
       assertThat(early.convergence().converged()).isFalse();
       assertThatThrownBy(() -> model.score(context, early, List.of(set)))

@@ -4,11 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.threegate.testing.TestDevice.DEVICE;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
+import org.threegate.kernel.MappedFile;
+import org.threegate.kernel.Xxh3;
 
 /** Tests the elements that differ between two versions of weights. */
 interface PatchContract {
@@ -73,6 +78,43 @@ interface PatchContract {
           .hasMessage("8 changed elements exceed the capacity of 4");
       assertThatThrownBy(() -> new ChangedElements.Elements(memory, 60, 3, 2))
           .hasMessage("3 elements of 2 bytes at 60 of 64 bytes");
+    }
+  }
+
+  @Test
+  default void changedElementsOfFilesCross() throws IOException {
+    Path path = Files.createTempFile("threegate-patch", ".bin");
+    try (Context context = Context.open(DEVICE, 2)) {
+      byte[] bytes = new byte[32];
+      bytes[16 + 3] = (byte) 0x80;
+      bytes[16 + 14] = 1;
+      Files.write(path, bytes);
+      try (MappedFile file = MappedFile.open(context, path);
+          Xxh3 before = Xxh3.begin(context);
+          Xxh3 after = Xxh3.begin(context);
+          Xxh3 whole = Xxh3.begin(context);
+          ChangedElements changed =
+              ChangedElements.allocate(context, 2, 2, ChangedElements.Form.XOR)) {
+        var old = new ChangedElements.StoredElements(file, 0, before);
+        var own = new ChangedElements.StoredElements(file, 16, after);
+        assertThat(changed.append(old, own, 8, 100)).isEqualTo(2);
+        assertThat(changed.positions().getInt(0)).isEqualTo(101);
+        assertThat(changed.positions().getInt(4)).isEqualTo(107);
+        assertThat(changed.values().getShort(0)).isEqualTo((short) 0x8000);
+        assertThat(changed.values().getShort(2)).isEqualTo((short) 1);
+        Xxh3.update(context, whole.part(file.buffer(), 16, 16));
+        assertThat(after.digest()).isEqualTo(whole.digest()).isNotEqualTo(before.digest());
+        assertThatThrownBy(() -> changed.append(old, own, 8, 108))
+            .hasMessage("4 changed elements exceed the capacity of 2");
+        assertThatThrownBy(() -> changed.append(old, own, 9, 0))
+            .isInstanceOf(KernelException.class)
+            .hasMessageContaining("offset + bytes must lie in the file");
+        assertThatThrownBy(() -> changed.append(old, old, 8, 0))
+            .isInstanceOf(KernelException.class)
+            .hasMessageContaining("each has its own");
+      }
+    } finally {
+      Files.delete(path);
     }
   }
 }

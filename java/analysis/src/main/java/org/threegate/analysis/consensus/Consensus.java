@@ -1,6 +1,7 @@
 package org.threegate.analysis.consensus;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,6 +32,7 @@ import org.threegate.kernel.ChangeModel;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.MagnitudeHistogram;
+import org.threegate.kernel.MagnitudeOverlaps;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSets;
 import org.threegate.kernel.Matrix;
@@ -126,24 +128,9 @@ public final class Consensus {
     TensorPair first = pairs.get(0);
     Operand base = first.base();
     List<Mask> masks = pairs.stream().map(pair -> mask(context, pair, control)).toList();
-    List<Agreement> agreements = new ArrayList<>();
-    List<long[]> byCode = new ArrayList<>();
-    long[] all = new long[0];
-    for (int i = 0; i < masks.size(); i++) {
-      for (int j = i; j < masks.size(); j++) {
-        MagnitudeHistogram.Result counts =
-            MagnitudeHistogram.of(context, base, masks.get(i), masks.get(j));
-        all = counts.all();
-        if (i == j) {
-          byCode.add(counts.first());
-        } else {
-          agreements.add(agreement(counts, masks.get(i), masks.get(j)));
-        }
-      }
-    }
-    MagnitudeBins bins = MagnitudeBins.of(all);
+    Magnitudes magnitudes = Magnitudes.of(context, base, masks);
     MaskSets.Overlaps overlaps = MaskSets.overlaps(context, masks);
-    Bands bands = bands(context, base, masks);
+    Bands bands = bands(context, base, masks, magnitudes);
     ChangeMap map = ChangeMap.of(masks);
     boolean transposed = first.transposed();
     return new TensorConsensus(
@@ -153,10 +140,10 @@ public final class Consensus {
         transposed ? List.of(base.columns(), base.rows()) : List.of(base.rows(), base.columns()),
         new TensorConsensus.Overlap(
             IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
-            agreements,
+            magnitudes.agreements(masks),
             overlaps.memberships(),
-            bins.changedByRuns(all, byCode),
-            conditional(context, base, masks, bins, overlaps)),
+            magnitudes.changedByRuns(),
+            conditional(context, base, masks, magnitudes.bins(), overlaps)),
         new TensorConsensus.Places(
             transposed ? map.transposed() : map,
             heads(context, first, masks),
@@ -171,7 +158,6 @@ public final class Consensus {
       List<Mask> masks,
       MagnitudeBins bins,
       MaskSets.Overlaps overlaps) {
-    int[] codes = bins.binOfCode();
     double excess = 0;
     double sum = 0;
     double error = 0;
@@ -183,7 +169,7 @@ public final class Consensus {
               .filter(other -> other != own)
               .mapToObj(masks::get)
               .toList();
-      ChangeModel model = new ChangeModel(base, masks.get(i), codes);
+      ChangeModel model = ChangeModel.ofRanges(base, masks.get(i), bins.ends());
       ChangeModel.Fit fit = model.fit(context);
       if (!fit.convergence().converged()) {
         return Optional.empty();
@@ -211,20 +197,63 @@ public final class Consensus {
             new TensorConsensus.Conditional(common - excess / 2, sum / tests, error / tests));
   }
 
-  private static Agreement agreement(MagnitudeHistogram.Result counts, Mask one, Mask other) {
-    MagnitudeMatched matched =
-        MagnitudeMatched.of(counts.all(), counts.first(), counts.second(), counts.both());
-    return new Agreement(
-        one.rows() * one.columns(),
-        one.count(),
-        other.count(),
-        matched.observed(),
-        matched.expected(),
-        matched.sd() * matched.sd());
+  /** Counts of entries and changes by the magnitude of the base, which the null models share. */
+  private record Magnitudes(MagnitudeOverlaps.Result counts, MagnitudeBins bins) {
+    static Magnitudes of(Context context, Operand base, List<Mask> masks) {
+      MagnitudeOverlaps.Result counts = MagnitudeOverlaps.of(context, base, masks);
+      return new Magnitudes(
+          counts, MagnitudeBins.of(counts.codes(), counts.all(), MagnitudeHistogram.CODES));
+    }
+
+    private long[] entries() {
+      return bins.sums(counts.codes(), counts.all());
+    }
+
+    private List<long[]> changes() {
+      int[] codes = counts.codes();
+      return IntStream.range(0, counts.masks())
+          .mapToObj(run -> bins.sums(codes, counts.common(run, run)))
+          .toList();
+    }
+
+    /** Returns the agreement of each pair of runs. */
+    List<Agreement> agreements(List<Mask> masks) {
+      long[] entries = entries();
+      List<long[]> changes = changes();
+      List<Agreement> agreements = new ArrayList<>();
+      for (int i = 0; i < masks.size(); i++) {
+        for (int j = i + 1; j < masks.size(); j++) {
+          MagnitudeMatched matched =
+              MagnitudeMatched.ofBins(
+                  entries,
+                  changes.get(i),
+                  changes.get(j),
+                  Arrays.stream(counts.common(i, j)).sum());
+          agreements.add(
+              new Agreement(
+                  masks.get(i).rows() * masks.get(i).columns(),
+                  masks.get(i).count(),
+                  masks.get(j).count(),
+                  matched.observed(),
+                  matched.expected(),
+                  matched.sd() * matched.sd()));
+        }
+      }
+      return agreements;
+    }
+
+    double[] changedByRuns() {
+      return bins.changedByBins(entries(), changes());
+    }
+
+    /** Returns the share of changes at the magnitude of each code, for one run. */
+    double[] shares(int run) {
+      return bins.shares(counts.codes(), counts.all(), counts.common(run, run));
+    }
   }
 
   private static double[] doubles(long[] counts) {
-    return java.util.Arrays.stream(counts).asDoubleStream().toArray();
+    return Arrays.stream(counts).asDoubleStream().toArray();
   }
 
   /** Similarity of the row profiles and of the column profiles. */
@@ -235,12 +264,17 @@ public final class Consensus {
    * expected from the magnitudes of the weights.
    */
   static Bands bands(Context context, Operand base, List<Mask> masks) {
-    List<MagnitudeHistogram.Profile> expected = new ArrayList<>();
-    for (Mask mask : masks) {
-      MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, base, mask, mask);
-      double[] shares = MagnitudeBins.of(counts.all()).shares(counts.all(), counts.first());
-      expected.add(MagnitudeHistogram.profile(context, base, shares));
-    }
+    return bands(context, base, masks, Magnitudes.of(context, base, masks));
+  }
+
+  private static Bands bands(
+      Context context, Operand base, List<Mask> masks, Magnitudes magnitudes) {
+    List<MagnitudeHistogram.Profile> expected =
+        MagnitudeHistogram.profiles(
+            context,
+            base,
+            magnitudes.counts().codes(),
+            IntStream.range(0, masks.size()).mapToObj(magnitudes::shares).toList());
     return new Bands(
         bands(
             masks.stream().map(mask -> doubles(mask.rowCounts())).toList(),
@@ -304,12 +338,8 @@ public final class Consensus {
       List<Mask> parts =
           masks.stream().map(mask -> mask.slice(rowBegin, rowEnd, columnBegin, columnEnd)).toList();
       Agreement sum = Agreement.NONE;
-      for (int i = 0; i < parts.size(); i++) {
-        for (int j = i + 1; j < parts.size(); j++) {
-          MagnitudeHistogram.Result counts =
-              MagnitudeHistogram.of(context, part, parts.get(i), parts.get(j));
-          sum = sum.plus(agreement(counts, parts.get(i), parts.get(j)));
-        }
+      for (Agreement pairOfRuns : Magnitudes.of(context, part, parts).agreements(parts)) {
+        sum = sum.plus(pairOfRuns);
       }
       heads.add(new TensorConsensus.Head(head.part().label(), head.index(), sum));
     }

@@ -23,6 +23,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.DtypeChange;
 import org.threegate.kernel.MagnitudeHistogram;
+import org.threegate.kernel.MagnitudeOverlaps;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
 import org.threegate.kernel.MaskSets;
@@ -233,7 +234,7 @@ public final class GeometryMeasurement {
 
   private TensorGeometry measure(Bf16Diff.Result diff, Optional<TruncatedSvd.Result> known) {
     Mask update = diff.mask().orElseThrow();
-    long[] codes = MagnitudeHistogram.of(context, base, update, update).all();
+    MagnitudeOverlaps.Result codes = MagnitudeOverlaps.of(context, base, List.of());
     double deviation = deviation(codes, diff.deltaSquares());
     Timer timer = new Timer();
     TruncatedSvd.Result before = known.orElseGet(() -> decompose(context, base, options, control));
@@ -250,7 +251,8 @@ public final class GeometryMeasurement {
           base.isStoredAs(Dtype.BF16)
               ? Optional.of(
                   new TensorGeometry.SparsityNulls(
-                      RoundTrip.unchanged(codes, deviation), permutedUnchanged()))
+                      RoundTrip.unchanged(codes.codes(), codes.all(), deviation),
+                      permutedUnchanged()))
               : Optional.empty();
       long start = System.nanoTime();
       List<MaskMeasure> masks = masks(before, update, codes);
@@ -425,9 +427,9 @@ public final class GeometryMeasurement {
    * Returns the standard deviation of the Gaussian update whose norm after rounding is that of the
    * true update.
    */
-  private double deviation(long[] codes, double squares) {
+  private double deviation(MagnitudeOverlaps.Result codes, double squares) {
     if (base.isStoredAs(Dtype.BF16) && tuned.isStoredAs(Dtype.BF16)) {
-      return RoundTrip.deviation(codes, squares);
+      return RoundTrip.deviation(codes.codes(), codes.all(), squares);
     }
     return Math.sqrt(squares / entries());
   }
@@ -447,12 +449,14 @@ public final class GeometryMeasurement {
     }
   }
 
-  private List<MaskMeasure> masks(TruncatedSvd.Result before, Mask update, long[] codes) {
+  private List<MaskMeasure> masks(
+      TruncatedSvd.Result before, Mask update, MagnitudeOverlaps.Result codes) {
     List<MaskMeasure> all = new ArrayList<>();
     if (update.count() == 0) {
       return all;
     }
-    ChangeModel model = new ChangeModel(base, update, MagnitudeBins.of(codes).binOfCode());
+    MagnitudeBins bins = MagnitudeBins.of(codes.codes(), codes.all(), MagnitudeHistogram.CODES);
+    ChangeModel model = ChangeModel.ofRanges(base, update, bins.ends());
     ChangeModel.Fit fit = model.fit(context);
     for (double alpha : options.alphas()) {
       long count = GeometryOptions.countOf(alpha, base.rows() * base.columns());

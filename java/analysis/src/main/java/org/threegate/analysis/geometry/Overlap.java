@@ -1,16 +1,19 @@
 package org.threegate.analysis.geometry;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Effect;
+import org.threegate.analysis.statistics.MagnitudeBins;
 import org.threegate.analysis.statistics.MagnitudeMatched;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Ratio;
 import org.threegate.kernel.ChangeModel;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.MagnitudeHistogram;
+import org.threegate.kernel.MagnitudeOverlaps;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.Operand;
 
@@ -94,9 +97,15 @@ public record Overlap(
    * @return the overlap and its null models
    */
   public static Overlap of(Context context, Operand base, Mask update, Mask mask) {
-    MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, base, update, mask);
+    MagnitudeOverlaps.Result counts = MagnitudeOverlaps.of(context, base, List.of(update, mask));
+    int[] codes = counts.codes();
+    MagnitudeBins bins = MagnitudeBins.of(codes, counts.all(), MagnitudeHistogram.CODES);
     MagnitudeMatched matched =
-        MagnitudeMatched.of(counts.all(), counts.first(), counts.second(), counts.both());
+        MagnitudeMatched.ofBins(
+            bins.sums(codes, counts.all()),
+            bins.sums(codes, counts.common(0, 0)),
+            bins.sums(codes, counts.common(1, 1)),
+            Arrays.stream(counts.common(0, 1)).sum());
     long changed = update.count();
     long size = mask.count();
     return new Overlap(

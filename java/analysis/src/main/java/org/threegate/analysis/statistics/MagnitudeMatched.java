@@ -25,9 +25,20 @@ public record MagnitudeMatched(long observed, double expected, double sd) {
    */
   public static MagnitudeMatched of(long[] all, long[] first, long[] second, long[] both) {
     MagnitudeBins bins = MagnitudeBins.of(all);
-    long[] entries = bins.sums(all);
-    long[] inFirst = bins.sums(first);
-    long[] inSecond = bins.sums(second);
+    return ofBins(bins.sums(all), bins.sums(first), bins.sums(second), Arrays.stream(both).sum());
+  }
+
+  /**
+   * Computes the null. Arrays are indexed by bin of {@link MagnitudeBins}.
+   *
+   * @param entries number of entries by bin
+   * @param inFirst number of entries in the first set
+   * @param inSecond number of entries in the second set
+   * @param inBoth number of entries in both sets, of all bins
+   * @return the overlap under the null
+   */
+  public static MagnitudeMatched ofBins(
+      long[] entries, long[] inFirst, long[] inSecond, long inBoth) {
     double expected = 0;
     double variance = 0;
     for (int bin = 0; bin < entries.length; bin++) {
@@ -37,7 +48,7 @@ public record MagnitudeMatched(long observed, double expected, double sd) {
       expected += n > 0 ? m * (c / (double) n) : 0;
       variance += n > 1 ? (double) m * (n - m) / n * (c * (double) (n - c) / n) / (n - 1) : 0;
     }
-    return new MagnitudeMatched(Arrays.stream(both).sum(), expected, Math.sqrt(variance));
+    return new MagnitudeMatched(inBoth, expected, Math.sqrt(variance));
   }
 
   /**

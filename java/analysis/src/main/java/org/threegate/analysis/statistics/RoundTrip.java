@@ -2,6 +2,7 @@ package org.threegate.analysis.statistics;
 
 import java.util.Arrays;
 import java.util.function.DoubleUnaryOperator;
+import java.util.stream.IntStream;
 import org.apache.commons.numbers.gamma.Erf;
 import org.apache.commons.numbers.gamma.Erfc;
 
@@ -40,32 +41,77 @@ public final class RoundTrip {
    * @param squares sum of squares ‖ΔW‖_F² to match
    */
   public static double deviation(long[] codes, double squares) {
-    long entries = 0;
-    for (int code = 0; code < INFINITY_CODE; code++) {
-      entries += codes[code];
-    }
-    if (squares == 0 || entries == 0) {
+    return deviation(IntStream.range(0, codes.length).toArray(), codes, squares);
+  }
+
+  /**
+   * {@return the standard deviation of the Gaussian update whose expected sum of squares after
+   * rounding is the given one}
+   *
+   * @param codes bf16 magnitude codes that entries have
+   * @param counts number of entries with each of them
+   * @param squares sum of squares ‖ΔW‖_F² to match
+   */
+  public static double deviation(int[] codes, long[] counts, double squares) {
+    Exponents entries = Exponents.of(codes, counts);
+    long all = entries.count();
+    if (squares == 0 || all == 0) {
       return 0;
     }
     // Rounding can increase or decrease the sum. The brackets are safe: far below squares/entries
     // no entry changes, and a thousand times above all entries change.
-    double high = Math.sqrt(squares / entries);
-    while (expectedSquares(codes, high) < squares) {
+    double high = Math.sqrt(squares / all);
+    while (entries.expectedSquares(high) < squares) {
       high *= 2;
     }
     double low = high / 2;
-    while (expectedSquares(codes, low) > squares) {
+    while (entries.expectedSquares(low) > squares) {
       low /= 2;
     }
     for (int i = 0; i < 60 && low < high * (1 - 1e-12); i++) {
       double middle = (low + high) / 2;
-      if (expectedSquares(codes, middle) < squares) {
+      if (entries.expectedSquares(middle) < squares) {
         low = middle;
       } else {
         high = middle;
       }
     }
     return (low + high) / 2;
+  }
+
+  /**
+   * Number of entries by exponent. Moments depend on the exponent alone, except at powers of two.
+   */
+  private record Exponents(long[] powers, long[] others) {
+    static Exponents of(int[] codes, long[] counts) {
+      long[] powers = new long[INFINITY_CODE >> MANTISSA_BITS];
+      long[] others = new long[powers.length];
+      for (int i = 0; i < codes.length; i++) {
+        if (codes[i] < INFINITY_CODE) {
+          boolean power = (codes[i] & ((1 << MANTISSA_BITS) - 1)) == 0;
+          (power ? powers : others)[codes[i] >> MANTISSA_BITS] += counts[i];
+        }
+      }
+      return new Exponents(powers, others);
+    }
+
+    long count() {
+      return Arrays.stream(powers).sum() + Arrays.stream(others).sum();
+    }
+
+    /** Returns the expected sum of squares of a Gaussian update after rounding. */
+    double expectedSquares(double deviation) {
+      double sum = 0;
+      for (int exponent = 0; exponent < powers.length; exponent++) {
+        if (powers[exponent] + others[exponent] > 0) {
+          double plain = squares(deviation, spacing(exponent));
+          sum +=
+              others[exponent] * plain
+                  + powers[exponent] * ofPower(plain, other -> squares(deviation, other), exponent);
+        }
+      }
+      return sum;
+    }
   }
 
   /**
@@ -110,22 +156,8 @@ public final class RoundTrip {
 
   /** Returns the expected sum of squares of a Gaussian update after rounding. */
   static double expectedSquares(long[] codes, double deviation) {
-    double sum = 0;
-    for (int exponent = 0; exponent < INFINITY_CODE >> MANTISSA_BITS; exponent++) {
-      long powers = codes[exponent << MANTISSA_BITS];
-      long others = 0;
-      for (int code = (exponent << MANTISSA_BITS) + 1;
-          code < (exponent + 1) << MANTISSA_BITS;
-          code++) {
-        others += codes[code];
-      }
-      if (powers + others > 0) {
-        double plain = squares(deviation, spacing(exponent));
-        sum +=
-            others * plain + powers * ofPower(plain, other -> squares(deviation, other), exponent);
-      }
-    }
-    return sum;
+    return Exponents.of(IntStream.range(0, codes.length).toArray(), codes)
+        .expectedSquares(deviation);
   }
 
   /**
@@ -136,19 +168,32 @@ public final class RoundTrip {
    * @param deviation standard deviation of the Gaussian update before rounding
    */
   public static NullEstimate unchanged(long[] codes, double deviation) {
+    return unchanged(IntStream.range(0, codes.length).toArray(), codes, deviation);
+  }
+
+  /**
+   * {@return the expected share of entries that a Gaussian update leaves unchanged, with its
+   * standard deviation}
+   *
+   * @param codes bf16 magnitude codes that entries have
+   * @param counts number of entries with each of them
+   * @param deviation standard deviation of the Gaussian update before rounding
+   */
+  public static NullEstimate unchanged(int[] codes, long[] counts, double deviation) {
     double mean = 0;
     double variance = 0;
     double entries = 0;
-    for (int code = 0; code < INFINITY_CODE; code++) {
-      if (codes[code] > 0) {
+    for (int i = 0; i < codes.length; i++) {
+      int code = codes[i];
+      if (counts[i] > 0 && code < INFINITY_CODE) {
         double spacing = spacing(code >> MANTISSA_BITS);
         double stays = stays(deviation, spacing);
         if ((code & ((1 << MANTISSA_BITS) - 1)) == 0 && code >> MANTISSA_BITS > 1) {
           stays = (stays + stays(deviation, spacing / 2)) / 2;
         }
-        entries += codes[code];
-        mean += codes[code] * stays;
-        variance += codes[code] * stays * (1 - stays);
+        entries += counts[i];
+        mean += counts[i] * stays;
+        variance += counts[i] * stays * (1 - stays);
       }
     }
     return NullEstimate.analytic("norm-matched", mean / entries, Math.sqrt(variance) / entries);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -176,5 +177,32 @@ class EffectStatisticsTest {
     all[5] = 100;
     all[9] = 30;
     assertThat(MagnitudeBins.of(all).binOfCode()).containsExactly(0, 0, 0, 1, 1, 1, 1, 1, 1, 1);
+  }
+
+  /** Codes that no entry has do not matter. */
+  @Test
+  void fewCodesGiveTheStatisticsOfAllCodes() {
+    Random random = Seeds.random("fewCodesGiveTheStatisticsOfAllCodes");
+    long[] all = new long[32768];
+    long[] set = new long[all.length];
+    for (int i = 0; i < 300; i++) {
+      int code = 0x3a00 + random.nextInt(0x200);
+      all[code] += 1 + random.nextInt(60);
+      set[code] = all[code] / 3;
+    }
+    all[0x7f80] = 2; // infinite entries
+    int[] codes = IntStream.range(0, all.length).filter(code -> all[code] > 0).toArray();
+    long[] own = Arrays.stream(codes).mapToLong(code -> all[code]).toArray();
+    long[] ownSet = Arrays.stream(codes).mapToLong(code -> set[code]).toArray();
+    MagnitudeBins bins = MagnitudeBins.of(all);
+    assertThat(MagnitudeBins.of(codes, own, all.length).ends()).isEqualTo(bins.ends());
+    assertThat(bins.sums(codes, own)).isEqualTo(bins.sums(all));
+    double[] shares = bins.shares(all, set);
+    assertThat(bins.shares(codes, own, ownSet))
+        .isEqualTo(Arrays.stream(codes).mapToDouble(code -> shares[code]).toArray());
+    double deviation = RoundTrip.deviation(all, 1e-3);
+    assertThat(RoundTrip.deviation(codes, own, 1e-3)).isEqualTo(deviation);
+    assertThat(RoundTrip.unchanged(codes, own, deviation))
+        .isEqualTo(RoundTrip.unchanged(all, deviation));
   }
 }
