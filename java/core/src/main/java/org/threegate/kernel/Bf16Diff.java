@@ -232,11 +232,11 @@ public final class Bf16Diff {
       termBytes += termBytes(pair.base()) + termBytes(pair.tuned());
       vectorBytes = Sizes.sum(vectorBytes, pair.vectorBytes());
     }
-    long tunedAt = (long) count * Structs.Operand.SIZEOF;
-    long profilesAt = tunedAt + (long) count * Structs.Operand.SIZEOF;
-    long resultsAt = profilesAt + (long) count * Structs.DiffProfiles.SIZEOF;
-    long optionsAt = resultsAt + (long) count * Structs.DiffResult.SIZEOF;
-    long workspaceAt = optionsAt + Structs.DiffOptions.SIZEOF;
+    long tunedAt = (long) count * Structs.OPERAND_SIZEOF;
+    long profilesAt = tunedAt + (long) count * Structs.OPERAND_SIZEOF;
+    long resultsAt = profilesAt + (long) count * Structs.DIFF_PROFILES_SIZEOF;
+    long optionsAt = resultsAt + (long) count * Structs.DIFF_RESULT_SIZEOF;
+    long workspaceAt = optionsAt + Structs.DIFF_OPTIONS_SIZEOF;
     long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
     KernelBinding binding = context.binding();
     try (Context.Call call = control.begin(context);
@@ -245,11 +245,11 @@ public final class Bf16Diff {
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       long vector = leases.takeOutput(vectors);
-      structs.putLong(optionsAt + Structs.DiffOptions.SIZE, Structs.DiffOptions.SIZEOF);
+      structs.putLong(optionsAt + Structs.DIFF_OPTIONS_SIZE, Structs.DIFF_OPTIONS_SIZEOF);
       long terms = termsAt;
       for (int i = 0; i < count; i++) {
         Pair pair = pairs.get(i);
-        long at = (long) i * Structs.Operand.SIZEOF;
+        long at = (long) i * Structs.OPERAND_SIZEOF;
         for (Entries side : List.of(pair.base(), pair.tuned())) {
           if (side instanceof Operand operand) {
             operand.write(structs, address, at, terms, leases);
@@ -259,11 +259,11 @@ public final class Bf16Diff {
           terms += termBytes(side);
           at += tunedAt;
         }
-        write(pair, structs, profilesAt + (long) i * Structs.DiffProfiles.SIZEOF, vector);
+        write(pair, structs, profilesAt + (long) i * Structs.DIFF_PROFILES_SIZEOF, vector);
         vector += pair.vectorBytes();
         structs.putLong(
-            resultsAt + (long) i * Structs.DiffResult.SIZEOF + Structs.DiffResult.SIZE,
-            Structs.DiffResult.SIZEOF);
+            resultsAt + (long) i * Structs.DIFF_RESULT_SIZEOF + Structs.DIFF_RESULT_SIZE,
+            Structs.DIFF_RESULT_SIZEOF);
       }
       Workspace.use(
           context,
@@ -296,7 +296,7 @@ public final class Bf16Diff {
         results.add(
             result(
                 structs,
-                resultsAt + (long) i * Structs.DiffResult.SIZEOF,
+                resultsAt + (long) i * Structs.DIFF_RESULT_SIZEOF,
                 pairs.get(i),
                 vectors,
                 read));
@@ -316,15 +316,15 @@ public final class Bf16Diff {
     long mask = columns + 8 * pair.columnCount();
     long map = mask + 8 * pair.words();
     structs
-        .putLong(at + Structs.DiffProfiles.SIZE, Structs.DiffProfiles.SIZEOF)
-        .putLong(at + Structs.DiffProfiles.ROW_CHANGED, pair.rowCount() > 0 ? vector : 0)
-        .putLong(at + Structs.DiffProfiles.COLUMN_CHANGED, pair.columnCount() > 0 ? columns : 0)
-        .putLong(at + Structs.DiffProfiles.MASK, pair.words() > 0 ? mask : 0)
-        .putLong(at + Structs.DiffProfiles.MASK_WORDS, pair.words())
-        .putLong(at + Structs.DiffProfiles.MAP, pair.hasMap() ? map : 0)
-        .putLong(at + Structs.DiffProfiles.MAP_ROWS, pair.hasMap() ? pair.profiles().mapRows() : 0)
+        .putLong(at + Structs.DIFF_PROFILES_SIZE, Structs.DIFF_PROFILES_SIZEOF)
+        .putLong(at + Structs.DIFF_PROFILES_ROW_CHANGED, pair.rowCount() > 0 ? vector : 0)
+        .putLong(at + Structs.DIFF_PROFILES_COLUMN_CHANGED, pair.columnCount() > 0 ? columns : 0)
+        .putLong(at + Structs.DIFF_PROFILES_MASK, pair.words() > 0 ? mask : 0)
+        .putLong(at + Structs.DIFF_PROFILES_MASK_WORDS, pair.words())
+        .putLong(at + Structs.DIFF_PROFILES_MAP, pair.hasMap() ? map : 0)
+        .putLong(at + Structs.DIFF_PROFILES_MAP_ROWS, pair.hasMap() ? pair.profiles().mapRows() : 0)
         .putLong(
-            at + Structs.DiffProfiles.MAP_COLUMNS,
+            at + Structs.DIFF_PROFILES_MAP_COLUMNS,
             pair.hasMap() ? pair.profiles().mapColumns() : 0);
   }
 
@@ -335,18 +335,18 @@ public final class Bf16Diff {
     long mask = columns + 8 * pair.columnCount();
     long map = mask + 8 * pair.words();
     return new Result(
-        structs.getLong(at + Structs.DiffResult.TOTAL),
-        structs.getLong(at + Structs.DiffResult.CHANGED),
-        structs.getLong(at + Structs.DiffResult.CHANGED_BITS),
-        structs.getLong(at + Structs.DiffResult.CHANGED_STORED),
-        structs.getLong(at + Structs.DiffResult.HIDDEN),
-        structs.getLong(at + Structs.DiffResult.NON_FINITE),
-        structs.getLong(at + Structs.DiffResult.SIGN_FLIPS),
-        structs.getLongs(at + Structs.DiffResult.ULP_HISTOGRAM, ULP_BINS),
-        structs.getDouble(at + Structs.DiffResult.BASE_SQUARES),
-        structs.getDouble(at + Structs.DiffResult.DELTA_SQUARES),
-        structs.getDouble(at + Structs.DiffResult.DELTA_DOT_BASE),
-        structs.getDouble(at + Structs.DiffResult.MAX_ABS_DELTA),
+        structs.getLong(at + Structs.DIFF_RESULT_TOTAL),
+        structs.getLong(at + Structs.DIFF_RESULT_CHANGED),
+        structs.getLong(at + Structs.DIFF_RESULT_CHANGED_BITS),
+        structs.getLong(at + Structs.DIFF_RESULT_CHANGED_STORED),
+        structs.getLong(at + Structs.DIFF_RESULT_HIDDEN),
+        structs.getLong(at + Structs.DIFF_RESULT_NON_FINITE),
+        structs.getLong(at + Structs.DIFF_RESULT_SIGN_FLIPS),
+        structs.getLongs(at + Structs.DIFF_RESULT_ULP_HISTOGRAM, ULP_BINS),
+        structs.getDouble(at + Structs.DIFF_RESULT_BASE_SQUARES),
+        structs.getDouble(at + Structs.DIFF_RESULT_DELTA_SQUARES),
+        structs.getDouble(at + Structs.DIFF_RESULT_DELTA_DOT_BASE),
+        structs.getDouble(at + Structs.DIFF_RESULT_MAX_ABS_DELTA),
         optional(profiles.rows(), vectors, vector, pair.rowCount()),
         optional(profiles.columns(), vectors, columns, pair.columnCount()),
         profiles.mask()

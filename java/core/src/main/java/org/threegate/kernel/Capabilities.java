@@ -42,8 +42,8 @@ public record Capabilities(
   public static Capabilities query() {
     KernelBinding binding = Bindings.get();
     ByteBuffer struct =
-        ByteBuffer.allocateDirect(Structs.Capabilities.SIZEOF).order(ByteOrder.LITTLE_ENDIAN);
-    struct.putLong(Structs.Capabilities.SIZE, Structs.Capabilities.SIZEOF);
+        ByteBuffer.allocateDirect(Structs.CAPABILITIES_SIZEOF).order(ByteOrder.LITTLE_ENDIAN);
+    struct.putLong(Structs.CAPABILITIES_SIZE, Structs.CAPABILITIES_SIZEOF);
     int status = binding.capabilitiesQuery(binding.addressOf(struct));
     if (status != 0) {
       throw new KernelException(
@@ -52,16 +52,16 @@ public record Capabilities(
               + " x86-64, scalar or neon on AArch64?");
     }
     return new Capabilities(
-        text(struct, Structs.Capabilities.VERSION),
-        text(struct, Structs.Capabilities.CPU),
-        struct.getInt(Structs.Capabilities.HARDWARE_THREADS),
-        struct.getLong(Structs.Capabilities.MEMORY_BYTES),
-        simd(struct.getInt(Structs.Capabilities.SIMD)),
-        text(struct, Structs.Capabilities.SIMD_REASON),
-        struct.getInt(Structs.Capabilities.CUDA_DEVICES),
-        text(struct, Structs.Capabilities.CUDA_REASON),
-        text(struct, Structs.Capabilities.BLAS),
-        text(struct, Structs.Capabilities.CUDA));
+        text(struct, Structs.CAPABILITIES_VERSION),
+        text(struct, Structs.CAPABILITIES_CPU),
+        struct.getInt(Structs.CAPABILITIES_HARDWARE_THREADS),
+        struct.getLong(Structs.CAPABILITIES_MEMORY_BYTES),
+        simd(struct.getInt(Structs.CAPABILITIES_SIMD)),
+        text(struct, Structs.CAPABILITIES_SIMD_REASON),
+        struct.getInt(Structs.CAPABILITIES_CUDA_DEVICES),
+        text(struct, Structs.CAPABILITIES_CUDA_REASON),
+        text(struct, Structs.CAPABILITIES_BLAS),
+        text(struct, Structs.CAPABILITIES_CUDA));
   }
 
   private static String simd(int level) {

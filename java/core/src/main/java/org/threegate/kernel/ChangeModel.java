@@ -202,9 +202,9 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
       long address = leases.take(structs);
       at.write(structs, address, leases.take(words), leases);
       structs
-          .putLong(at.optionsAt() + Structs.ChangeOptions.SIZE, Structs.ChangeOptions.SIZEOF)
-          .putDouble(at.optionsAt() + Structs.ChangeOptions.TOLERANCE, options.tolerance())
-          .putLong(at.optionsAt() + Structs.ChangeOptions.MOST_STEPS, options.mostSteps());
+          .putLong(at.optionsAt() + Structs.CHANGE_OPTIONS_SIZE, Structs.CHANGE_OPTIONS_SIZEOF)
+          .putDouble(at.optionsAt() + Structs.CHANGE_OPTIONS_TOLERANCE, options.tolerance())
+          .putLong(at.optionsAt() + Structs.CHANGE_OPTIONS_MOST_STEPS, options.mostSteps());
       Workspace.use(
           context,
           call,
@@ -224,11 +224,11 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
           structs.getDoubles(at.rowsAt(), base.rows()),
           structs.getDoubles(at.columnsAt(), base.columns()),
           structs.getDoubles(at.binsAt(), at.binCount()),
-          structs.getLong(at.logitsAt() + Structs.ChangeLogits.FREE_ENTRIES),
+          structs.getLong(at.logitsAt() + Structs.CHANGE_LOGITS_FREE_ENTRIES),
           new Convergence(
-              structs.getInt(at.logitsAt() + Structs.ChangeLogits.STATUS) == 0,
-              structs.getDouble(at.logitsAt() + Structs.ChangeLogits.IMBALANCE),
-              structs.getLong(at.logitsAt() + Structs.ChangeLogits.STEPS)));
+              structs.getInt(at.logitsAt() + Structs.CHANGE_LOGITS_STATUS) == 0,
+              structs.getDouble(at.logitsAt() + Structs.CHANGE_LOGITS_IMBALANCE),
+              structs.getLong(at.logitsAt() + Structs.CHANGE_LOGITS_STEPS)));
     }
   }
 
@@ -289,27 +289,28 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
                       address + at.scoresAt()));
       List<Score> scores = new ArrayList<>();
       for (int i = 0; i < sets.size(); i++) {
-        scores.add(readScore(structs, at.scoresAt() + (long) Structs.ChangeScoreResult.SIZEOF * i));
+        scores.add(
+            readScore(structs, at.scoresAt() + (long) Structs.CHANGE_SCORE_RESULT_SIZEOF * i));
       }
       return List.copyOf(scores);
     }
   }
 
   private static Score readScore(NativeBuffer structs, long at) {
-    double information = structs.getDouble(at + Structs.ChangeScoreResult.INFORMATION);
-    double total = structs.getDouble(at + Structs.ChangeScoreResult.TOTAL);
+    double information = structs.getDouble(at + Structs.CHANGE_SCORE_RESULT_INFORMATION);
+    double total = structs.getDouble(at + Structs.CHANGE_SCORE_RESULT_TOTAL);
     return new Score(
-        structs.getDouble(at + Structs.ChangeScoreResult.SCORE),
+        structs.getDouble(at + Structs.CHANGE_SCORE_RESULT_SCORE),
         information,
         new Counts(
-            structs.getLong(at + Structs.ChangeScoreResult.ENTRIES),
-            structs.getLong(at + Structs.ChangeScoreResult.OBSERVED),
-            structs.getDouble(at + Structs.ChangeScoreResult.EXPECTED)),
+            structs.getLong(at + Structs.CHANGE_SCORE_RESULT_ENTRIES),
+            structs.getLong(at + Structs.CHANGE_SCORE_RESULT_OBSERVED),
+            structs.getDouble(at + Structs.CHANGE_SCORE_RESULT_EXPECTED)),
         total > 0 ? 1 - information / total : 0,
         new Convergence(
-            structs.getInt(at + Structs.ChangeScoreResult.STATUS) == 0,
-            structs.getDouble(at + Structs.ChangeScoreResult.IMBALANCE),
-            structs.getLong(at + Structs.ChangeScoreResult.STEPS)));
+            structs.getInt(at + Structs.CHANGE_SCORE_RESULT_STATUS) == 0,
+            structs.getDouble(at + Structs.CHANGE_SCORE_RESULT_IMBALANCE),
+            structs.getLong(at + Structs.CHANGE_SCORE_RESULT_STEPS)));
   }
 
   /** Positions of structs and arrays in the memory of a call. The model is at 0. */
@@ -323,15 +324,15 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
     }
 
     long optionsAt() {
-      return Structs.ChangeModel.SIZEOF + model.base.structBytes();
+      return Structs.CHANGE_MODEL_SIZEOF + model.base.structBytes();
     }
 
     long logitsAt() {
-      return optionsAt() + Structs.ChangeOptions.SIZEOF;
+      return optionsAt() + Structs.CHANGE_OPTIONS_SIZEOF;
     }
 
     long workspaceAt() {
-      return logitsAt() + Structs.ChangeLogits.SIZEOF;
+      return logitsAt() + Structs.CHANGE_LOGITS_SIZEOF;
     }
 
     long rowsAt() {
@@ -355,7 +356,7 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
     }
 
     long codesAt() {
-      return scoresAt() + (long) Structs.ChangeScoreResult.SIZEOF * setCount;
+      return scoresAt() + (long) Structs.CHANGE_SCORE_RESULT_SIZEOF * setCount;
     }
 
     long bytes() {
@@ -363,19 +364,19 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
     }
 
     void write(NativeBuffer structs, long address, long changed, List<NativeBuffer.Lease> leases) {
-      model.base.write(structs, address, Structs.ChangeModel.SIZEOF, leases);
+      model.base.write(structs, address, Structs.CHANGE_MODEL_SIZEOF, leases);
       structs
           .putInts(codesAt(), hasRanges() ? model.ends : model.bins)
-          .putLong(Structs.ChangeModel.SIZE, Structs.ChangeModel.SIZEOF)
-          .putLong(Structs.ChangeModel.BASE, address + Structs.ChangeModel.SIZEOF)
-          .putLong(Structs.ChangeModel.CHANGED, changed)
-          .putLong(Structs.ChangeModel.BINS, hasRanges() ? 0 : address + codesAt())
-          .putLong(Structs.ChangeModel.BIN_COUNT, binCount)
-          .putLong(Structs.ChangeModel.BIN_ENDS, hasRanges() ? address + codesAt() : 0)
-          .putLong(logitsAt() + Structs.ChangeLogits.SIZE, Structs.ChangeLogits.SIZEOF)
-          .putLong(logitsAt() + Structs.ChangeLogits.ROWS, address + rowsAt())
-          .putLong(logitsAt() + Structs.ChangeLogits.COLUMNS, address + columnsAt())
-          .putLong(logitsAt() + Structs.ChangeLogits.BINS, address + binsAt());
+          .putLong(Structs.CHANGE_MODEL_SIZE, Structs.CHANGE_MODEL_SIZEOF)
+          .putLong(Structs.CHANGE_MODEL_BASE, address + Structs.CHANGE_MODEL_SIZEOF)
+          .putLong(Structs.CHANGE_MODEL_CHANGED, changed)
+          .putLong(Structs.CHANGE_MODEL_BINS, hasRanges() ? 0 : address + codesAt())
+          .putLong(Structs.CHANGE_MODEL_BIN_COUNT, binCount)
+          .putLong(Structs.CHANGE_MODEL_BIN_ENDS, hasRanges() ? address + codesAt() : 0)
+          .putLong(logitsAt() + Structs.CHANGE_LOGITS_SIZE, Structs.CHANGE_LOGITS_SIZEOF)
+          .putLong(logitsAt() + Structs.CHANGE_LOGITS_ROWS, address + rowsAt())
+          .putLong(logitsAt() + Structs.CHANGE_LOGITS_COLUMNS, address + columnsAt())
+          .putLong(logitsAt() + Structs.CHANGE_LOGITS_BINS, address + binsAt());
     }
   }
 }

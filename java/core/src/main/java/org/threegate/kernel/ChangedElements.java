@@ -208,20 +208,20 @@ public final class ChangedElements implements AutoCloseable {
       throw new IllegalArgumentException(
           before.count() + " elements before, " + after.count() + " after");
     }
-    long entriesAt = Structs.PatchPair.SIZEOF;
-    long changedAt = entriesAt + Structs.PatchEntries.SIZEOF;
+    long entriesAt = Structs.PATCH_PAIR_SIZEOF;
+    long changedAt = entriesAt + Structs.PATCH_ENTRIES_SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(changedAt + Long.BYTES);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       structs
-          .putLong(Structs.PatchPair.SIZE, Structs.PatchPair.SIZEOF)
-          .putLong(Structs.PatchPair.BEFORE, leases.take(before.buffer()) + before.offset())
-          .putLong(Structs.PatchPair.AFTER, leases.take(after.buffer()) + after.offset())
-          .putLong(Structs.PatchPair.COUNT, before.count())
-          .putLong(Structs.PatchPair.FIRST, first)
-          .putInt(Structs.PatchPair.WIDTH, width)
-          .putInt(Structs.PatchPair.FORM, form.code);
+          .putLong(Structs.PATCH_PAIR_SIZE, Structs.PATCH_PAIR_SIZEOF)
+          .putLong(Structs.PATCH_PAIR_BEFORE, leases.take(before.buffer()) + before.offset())
+          .putLong(Structs.PATCH_PAIR_AFTER, leases.take(after.buffer()) + after.offset())
+          .putLong(Structs.PATCH_PAIR_COUNT, before.count())
+          .putLong(Structs.PATCH_PAIR_FIRST, first)
+          .putInt(Structs.PATCH_PAIR_WIDTH, width)
+          .putInt(Structs.PATCH_PAIR_FORM, form.code);
       entries(structs, entriesAt, have, capacity - have, leases);
       call.run(
           unused ->
@@ -246,24 +246,24 @@ public final class ChangedElements implements AutoCloseable {
    * @throws KernelException IO if a file has become shorter or the device fails
    */
   public long append(StoredElements before, StoredElements after, long elements, long first) {
-    long entriesAt = Structs.PatchFiles.SIZEOF;
-    long changedAt = entriesAt + Structs.PatchEntries.SIZEOF;
+    long entriesAt = Structs.PATCH_FILES_SIZEOF;
+    long changedAt = entriesAt + Structs.PATCH_ENTRIES_SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(changedAt + Long.BYTES);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       structs
-          .putLong(Structs.PatchFiles.SIZE, Structs.PatchFiles.SIZEOF)
-          .putLong(Structs.PatchFiles.BEFORE, before.file().handle(leases))
-          .putLong(Structs.PatchFiles.AFTER, after.file().handle(leases))
-          .putLong(Structs.PatchFiles.BEFORE_OFFSET, before.offset())
-          .putLong(Structs.PatchFiles.AFTER_OFFSET, after.offset())
-          .putLong(Structs.PatchFiles.COUNT, elements)
-          .putLong(Structs.PatchFiles.FIRST, first)
-          .putLong(Structs.PatchFiles.BEFORE_STATE, before.checksum().state(leases))
-          .putLong(Structs.PatchFiles.AFTER_STATE, after.checksum().state(leases))
-          .putInt(Structs.PatchFiles.WIDTH, width)
-          .putInt(Structs.PatchFiles.FORM, form.code);
+          .putLong(Structs.PATCH_FILES_SIZE, Structs.PATCH_FILES_SIZEOF)
+          .putLong(Structs.PATCH_FILES_BEFORE, before.file().handle(leases))
+          .putLong(Structs.PATCH_FILES_AFTER, after.file().handle(leases))
+          .putLong(Structs.PATCH_FILES_BEFORE_OFFSET, before.offset())
+          .putLong(Structs.PATCH_FILES_AFTER_OFFSET, after.offset())
+          .putLong(Structs.PATCH_FILES_COUNT, elements)
+          .putLong(Structs.PATCH_FILES_FIRST, first)
+          .putLong(Structs.PATCH_FILES_BEFORE_STATE, before.checksum().state(leases))
+          .putLong(Structs.PATCH_FILES_AFTER_STATE, after.checksum().state(leases))
+          .putInt(Structs.PATCH_FILES_WIDTH, width)
+          .putInt(Structs.PATCH_FILES_FORM, form.code);
       long have = count;
       entries(structs, entriesAt, have, capacity - have, leases);
       call.run(
@@ -295,14 +295,14 @@ public final class ChangedElements implements AutoCloseable {
 
   private void entries(NativeBuffer structs, long at, long from, long many, Operand.Leases leases) {
     structs
-        .putLong(at + Structs.PatchEntries.SIZE, Structs.PatchEntries.SIZEOF)
+        .putLong(at + Structs.PATCH_ENTRIES_SIZE, Structs.PATCH_ENTRIES_SIZEOF)
         .putLong(
-            at + Structs.PatchEntries.POSITIONS,
+            at + Structs.PATCH_ENTRIES_POSITIONS,
             leases.takeOutput(positions) + POSITION_BYTES * from)
-        .putLong(at + Structs.PatchEntries.VALUES, leases.takeOutput(values) + width * from)
-        .putLong(at + Structs.PatchEntries.COUNT, many)
-        .putInt(at + Structs.PatchEntries.WIDTH, width)
-        .putInt(at + Structs.PatchEntries.FORM, form.code);
+        .putLong(at + Structs.PATCH_ENTRIES_VALUES, leases.takeOutput(values) + width * from)
+        .putLong(at + Structs.PATCH_ENTRIES_COUNT, many)
+        .putInt(at + Structs.PATCH_ENTRIES_WIDTH, width)
+        .putInt(at + Structs.PATCH_ENTRIES_FORM, form.code);
   }
 
   /**
@@ -315,7 +315,7 @@ public final class ChangedElements implements AutoCloseable {
   public void apply(Elements target) {
     requireLike(target);
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(Structs.PatchEntries.SIZEOF);
+        NativeBuffer structs = context.allocate(Structs.PATCH_ENTRIES_SIZEOF);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       entries(structs, 0, 0, count, leases);
@@ -335,7 +335,7 @@ public final class ChangedElements implements AutoCloseable {
   public long differing(Elements target) {
     requireLike(target);
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(Structs.PatchEntries.SIZEOF + Long.BYTES);
+        NativeBuffer structs = context.allocate(Structs.PATCH_ENTRIES_SIZEOF + Long.BYTES);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       entries(structs, 0, 0, count, leases);
@@ -349,8 +349,8 @@ public final class ChangedElements implements AutoCloseable {
                       address,
                       to,
                       target.count(),
-                      address + Structs.PatchEntries.SIZEOF));
-      return structs.getLong(Structs.PatchEntries.SIZEOF);
+                      address + Structs.PATCH_ENTRIES_SIZEOF));
+      return structs.getLong(Structs.PATCH_ENTRIES_SIZEOF);
     }
   }
 

@@ -61,8 +61,8 @@ public final class Context implements AutoCloseable {
     this.handle = handle;
     this.scratch = NativeBuffer.allocate(binding, SCRATCH_BYTES);
     this.error = NativeBuffer.allocate(binding, ERROR_BYTES);
-    this.control = NativeBuffer.allocate(binding, Structs.Control.SIZEOF);
-    this.control.putLong(Structs.Control.SIZE, Structs.Control.SIZEOF);
+    this.control = NativeBuffer.allocate(binding, Structs.CONTROL_SIZEOF);
+    this.control.putLong(Structs.CONTROL_SIZE, Structs.CONTROL_SIZEOF);
     this.interruption = new Interruption(control);
     try (NativeBuffer.Lease lease = control.lease()) {
       binding.contextSetControl(handle, lease.address());
@@ -103,11 +103,11 @@ public final class Context implements AutoCloseable {
     int total = OPEN_SCRATCH + ERROR_BYTES;
     ByteBuffer block = ByteBuffer.allocateDirect(total).order(ByteOrder.LITTLE_ENDIAN);
     long address = binding.addressOf(block);
-    int out = Structs.ContextOptions.SIZEOF;
-    block.putLong(Structs.ContextOptions.SIZE, Structs.ContextOptions.SIZEOF);
-    block.putInt(Structs.ContextOptions.THREADS, threads);
-    block.putInt(Structs.ContextOptions.DEVICE, device.code);
-    block.putInt(Structs.ContextOptions.DEVICE_INDEX, deviceIndex);
+    int out = Structs.CONTEXT_OPTIONS_SIZEOF;
+    block.putLong(Structs.CONTEXT_OPTIONS_SIZE, Structs.CONTEXT_OPTIONS_SIZEOF);
+    block.putInt(Structs.CONTEXT_OPTIONS_THREADS, threads);
+    block.putInt(Structs.CONTEXT_OPTIONS_DEVICE, device.code);
+    block.putInt(Structs.CONTEXT_OPTIONS_DEVICE_INDEX, deviceIndex);
     int status = binding.contextCreate(address, address + out, address + OPEN_SCRATCH, ERROR_BYTES);
     if (status != 0) {
       throw new KernelException(Status.of(status), Capabilities.text(block, OPEN_SCRATCH));
@@ -246,9 +246,9 @@ public final class Context implements AutoCloseable {
       lease = scratch.lease();
       controlLease = control.lease();
       control
-          .putLong(Structs.Control.CANCEL, 0)
-          .putLong(Structs.Control.DONE, 0)
-          .putLong(Structs.Control.TOTAL, 0);
+          .putLong(Structs.CONTROL_CANCEL, 0)
+          .putLong(Structs.CONTROL_DONE, 0)
+          .putLong(Structs.CONTROL_TOTAL, 0);
       interruption.beginCall();
     }
 

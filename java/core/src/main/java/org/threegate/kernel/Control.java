@@ -48,7 +48,7 @@ public final class Control implements AutoCloseable {
   public synchronized void cancel() {
     requireOpen();
     cancelled = true;
-    running.forEach(struct -> struct.putInt(Structs.Control.CANCEL, 1));
+    running.forEach(struct -> struct.putInt(Structs.CONTROL_CANCEL, 1));
   }
 
   /** {@return whether {@link #cancel} was called} */
@@ -59,12 +59,12 @@ public final class Control implements AutoCloseable {
 
   /** {@return the finished units of work of the running calls, or of the last one} */
   public synchronized long done() {
-    return progress(Structs.Control.DONE, done);
+    return progress(Structs.CONTROL_DONE, done);
   }
 
   /** {@return all units of work of the running calls, or of the last one} */
   public synchronized long total() {
-    return progress(Structs.Control.TOTAL, total);
+    return progress(Structs.CONTROL_TOTAL, total);
   }
 
   private long progress(int field, long last) {
@@ -105,14 +105,14 @@ public final class Control implements AutoCloseable {
     requireOpen();
     running.add(struct);
     if (cancelled) {
-      struct.putInt(Structs.Control.CANCEL, 1);
+      struct.putInt(Structs.CONTROL_CANCEL, 1);
     }
   }
 
   private synchronized void end(NativeBuffer struct) {
     running.remove(struct);
-    done = struct.getLong(Structs.Control.DONE);
-    total = struct.getLong(Structs.Control.TOTAL);
+    done = struct.getLong(Structs.CONTROL_DONE);
+    total = struct.getLong(Structs.CONTROL_TOTAL);
   }
 
   private void requireOpen() {

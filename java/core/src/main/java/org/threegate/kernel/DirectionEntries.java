@@ -33,11 +33,11 @@ public final class DirectionEntries {
     boolean done = false;
     try (Context.Call call = context.begin();
         NativeBuffer structs =
-            context.allocate(Structs.Direction.SIZEOF + DirectionStruct.detailBytes(direction));
+            context.allocate(Structs.DIRECTION_SIZEOF + DirectionStruct.detailBytes(direction));
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       DirectionStruct.write(
-          context, direction, structs, 0, Structs.Direction.SIZEOF, leases, masks);
+          context, direction, structs, 0, Structs.DIRECTION_SIZEOF, leases, masks);
       long out = leases.take(values);
       call.run(unused -> context.binding().directionEntries(context.handle(), address, out));
       done = true;

@@ -14,7 +14,7 @@ final class DirectionStruct {
       return entries.matrix().structBytes()
           + entries.subtracted().map(Operand::structBytes).orElse(0L);
     }
-    return (long) ((Direction.Factors) direction).terms().size() * Structs.LowRank.SIZEOF;
+    return (long) ((Direction.Factors) direction).terms().size() * Structs.LOW_RANK_SIZEOF;
   }
 
   /** Writes a tg_direction at {@code at}; the first lease is that of the structs. */
@@ -27,20 +27,20 @@ final class DirectionStruct {
       Operand.Leases leases,
       List<NativeBuffer> masks) {
     long address = leases.get(0).address();
-    structs.putLong(at + Structs.Direction.SIZE, Structs.Direction.SIZEOF);
-    for (int field = Structs.Direction.MATRIX; field < Structs.Direction.SIZEOF; field += 8) {
+    structs.putLong(at + Structs.DIRECTION_SIZE, Structs.DIRECTION_SIZEOF);
+    for (int field = Structs.DIRECTION_MATRIX; field < Structs.DIRECTION_SIZEOF; field += 8) {
       structs.putLong(at + field, 0);
     }
     if (direction instanceof Direction.Entries entries) {
       entries.matrix().write(structs, address, detailAt, leases);
-      structs.putLong(at + Structs.Direction.MATRIX, address + detailAt);
+      structs.putLong(at + Structs.DIRECTION_MATRIX, address + detailAt);
       long subtractedAt = detailAt + entries.matrix().structBytes();
       entries
           .subtracted()
           .ifPresent(
               other -> {
                 other.write(structs, address, subtractedAt, leases);
-                structs.putLong(at + Structs.Direction.SUBTRACTED, address + subtractedAt);
+                structs.putLong(at + Structs.DIRECTION_SUBTRACTED, address + subtractedAt);
               });
       entries
           .mask()
@@ -48,14 +48,14 @@ final class DirectionStruct {
               mask -> {
                 NativeBuffer words = mask.copyTo(context);
                 masks.add(words);
-                structs.putLong(at + Structs.Direction.MASK, leases.take(words));
+                structs.putLong(at + Structs.DIRECTION_MASK, leases.take(words));
               });
       return;
     }
     List<Operand.LowRank> terms = ((Direction.Factors) direction).terms();
     Operand.writeTerms(terms, structs, detailAt, leases);
     structs
-        .putLong(at + Structs.Direction.LOW_RANK, address + detailAt)
-        .putLong(at + Structs.Direction.LOW_RANK_COUNT, terms.size());
+        .putLong(at + Structs.DIRECTION_LOW_RANK, address + detailAt)
+        .putLong(at + Structs.DIRECTION_LOW_RANK_COUNT, terms.size());
   }
 }

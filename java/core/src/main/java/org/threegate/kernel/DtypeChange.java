@@ -48,12 +48,13 @@ public final class DtypeChange {
     long tunedAt = base.structBytes();
     long resultAt = tunedAt + tuned.structBytes();
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(resultAt + Structs.DtypeChangeResult.SIZEOF);
+        NativeBuffer structs = context.allocate(resultAt + Structs.DTYPE_CHANGE_RESULT_SIZEOF);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       base.write(structs, address, 0, leases);
       tuned.write(structs, address, tunedAt, leases);
-      structs.putLong(resultAt + Structs.DtypeChangeResult.SIZE, Structs.DtypeChangeResult.SIZEOF);
+      structs.putLong(
+          resultAt + Structs.DTYPE_CHANGE_RESULT_SIZE, Structs.DTYPE_CHANGE_RESULT_SIZEOF);
       call.run(
           unused ->
               context
@@ -65,10 +66,10 @@ public final class DtypeChange {
                       dtype.code(),
                       address + resultAt));
       return new Result(
-          structs.getLong(resultAt + Structs.DtypeChangeResult.ENTRIES),
-          structs.getLong(resultAt + Structs.DtypeChangeResult.BEYOND_HALF),
-          structs.getLong(resultAt + Structs.DtypeChangeResult.TUNED_DIFFERS),
-          structs.getLong(resultAt + Structs.DtypeChangeResult.BASE_DIFFERS));
+          structs.getLong(resultAt + Structs.DTYPE_CHANGE_RESULT_ENTRIES),
+          structs.getLong(resultAt + Structs.DTYPE_CHANGE_RESULT_BEYOND_HALF),
+          structs.getLong(resultAt + Structs.DTYPE_CHANGE_RESULT_TUNED_DIFFERS),
+          structs.getLong(resultAt + Structs.DTYPE_CHANGE_RESULT_BASE_DIFFERS));
     }
   }
 }

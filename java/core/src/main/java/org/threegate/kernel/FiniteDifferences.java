@@ -83,19 +83,19 @@ public final class FiniteDifferences {
     Matrix point = displacement.point();
     Matrix direction = displacement.direction();
     double step = displacement.step();
-    long roundingAt = Structs.Displacement.SIZEOF;
+    long roundingAt = Structs.DISPLACEMENT_SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(roundingAt + 8);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       structs
-          .putLong(Structs.Displacement.SIZE, Structs.Displacement.SIZEOF)
-          .putLong(Structs.Displacement.POINT, address(point, point, leases))
-          .putLong(Structs.Displacement.DIRECTION, address(direction, point, leases))
-          .putLong(Structs.Displacement.COUNT, count(point))
-          .putInt(Structs.Displacement.DTYPE, point.dtype().code())
-          .putInt(Structs.Displacement.RESERVED, 0)
-          .putDouble(Structs.Displacement.STEP, step);
+          .putLong(Structs.DISPLACEMENT_SIZE, Structs.DISPLACEMENT_SIZEOF)
+          .putLong(Structs.DISPLACEMENT_POINT, address(point, point, leases))
+          .putLong(Structs.DISPLACEMENT_DIRECTION, address(direction, point, leases))
+          .putLong(Structs.DISPLACEMENT_COUNT, count(point))
+          .putInt(Structs.DISPLACEMENT_DTYPE, point.dtype().code())
+          .putInt(Structs.DISPLACEMENT_RESERVED, 0)
+          .putDouble(Structs.DISPLACEMENT_STEP, step);
       long to = outputAddress(displaced, point, leases);
       call.run(
           unused ->
@@ -115,25 +115,25 @@ public final class FiniteDifferences {
    */
   public static Sums difference(Context context, Gradients gradients, Matrix product) {
     Matrix ahead = gradients.ahead();
-    long sumsAt = Structs.GradientDifference.SIZEOF;
+    long sumsAt = Structs.GRADIENT_DIFFERENCE_SIZEOF;
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(sumsAt + Structs.DifferenceSums.SIZEOF);
+        NativeBuffer structs = context.allocate(sumsAt + Structs.DIFFERENCE_SUMS_SIZEOF);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       structs
-          .putLong(Structs.GradientDifference.SIZE, Structs.GradientDifference.SIZEOF)
-          .putLong(Structs.GradientDifference.AHEAD, address(ahead, ahead, leases))
-          .putLong(Structs.GradientDifference.BEHIND, address(gradients.behind(), ahead, leases))
+          .putLong(Structs.GRADIENT_DIFFERENCE_SIZE, Structs.GRADIENT_DIFFERENCE_SIZEOF)
+          .putLong(Structs.GRADIENT_DIFFERENCE_AHEAD, address(ahead, ahead, leases))
+          .putLong(Structs.GRADIENT_DIFFERENCE_BEHIND, address(gradients.behind(), ahead, leases))
           .putLong(
-              Structs.GradientDifference.WIDER,
+              Structs.GRADIENT_DIFFERENCE_WIDER,
               gradients.wider().map(vector -> address(vector, ahead, leases)).orElse(0L))
           .putLong(
-              Structs.GradientDifference.DIRECTION, address(gradients.direction(), ahead, leases))
-          .putLong(Structs.GradientDifference.COUNT, count(ahead))
-          .putInt(Structs.GradientDifference.DTYPE, ahead.dtype().code())
-          .putInt(Structs.GradientDifference.RESERVED, 0)
-          .putDouble(Structs.GradientDifference.STEP, gradients.step())
-          .putLong(sumsAt + Structs.DifferenceSums.SIZE, Structs.DifferenceSums.SIZEOF);
+              Structs.GRADIENT_DIFFERENCE_DIRECTION, address(gradients.direction(), ahead, leases))
+          .putLong(Structs.GRADIENT_DIFFERENCE_COUNT, count(ahead))
+          .putInt(Structs.GRADIENT_DIFFERENCE_DTYPE, ahead.dtype().code())
+          .putInt(Structs.GRADIENT_DIFFERENCE_RESERVED, 0)
+          .putDouble(Structs.GRADIENT_DIFFERENCE_STEP, gradients.step())
+          .putLong(sumsAt + Structs.DIFFERENCE_SUMS_SIZE, Structs.DIFFERENCE_SUMS_SIZEOF);
       long to = outputAddress(product, ahead, leases);
       call.run(
           unused ->
@@ -141,10 +141,10 @@ public final class FiniteDifferences {
                   .binding()
                   .differenceGradients(context.handle(), address, to, address + sumsAt));
       return new Sums(
-          structs.getDouble(sumsAt + Structs.DifferenceSums.AHEAD),
-          structs.getDouble(sumsAt + Structs.DifferenceSums.BEHIND),
-          structs.getDouble(sumsAt + Structs.DifferenceSums.CHANGE),
-          structs.getDouble(sumsAt + Structs.DifferenceSums.ALONG));
+          structs.getDouble(sumsAt + Structs.DIFFERENCE_SUMS_AHEAD),
+          structs.getDouble(sumsAt + Structs.DIFFERENCE_SUMS_BEHIND),
+          structs.getDouble(sumsAt + Structs.DIFFERENCE_SUMS_CHANGE),
+          structs.getDouble(sumsAt + Structs.DIFFERENCE_SUMS_ALONG));
     }
   }
 

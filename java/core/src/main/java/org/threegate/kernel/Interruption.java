@@ -53,7 +53,7 @@ final class Interruption extends AbstractInterruptibleChannel {
   @Override
   protected synchronized void implCloseChannel() {
     if (!over) {
-      control.putInt(Structs.Control.CANCEL, 1);
+      control.putInt(Structs.CONTROL_CANCEL, 1);
     }
   }
 }

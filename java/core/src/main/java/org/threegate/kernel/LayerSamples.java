@@ -121,8 +121,8 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     List<Direction> directions = List.copyOf(given);
     int count = directions.size();
     int tokens = tokens();
-    long directionsAt = Structs.LayerSamples.SIZEOF;
-    long workspaceAt = directionsAt + (long) count * Structs.Direction.SIZEOF;
+    long directionsAt = Structs.LAYER_SAMPLES_SIZEOF;
+    long workspaceAt = directionsAt + (long) count * Structs.DIRECTION_SIZEOF;
     long[] detailAt = new long[count];
     long at = workspaceAt + Workspace.STRUCT_BYTES;
     for (int i = 0; i < count; i++) {
@@ -136,11 +136,11 @@ public record LayerSamples(Matrix input, Matrix gradient) {
         NativeBuffer out = context.allocate(Sizes.product(8L * count, tokens + 1L));
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
-      structs.putLong(Structs.LayerSamples.SIZE, Structs.LayerSamples.SIZEOF);
-      Operand.writeMatrix(input, structs, Structs.LayerSamples.INPUT, leases);
-      Operand.writeMatrix(gradient, structs, Structs.LayerSamples.GRADIENT, leases);
+      structs.putLong(Structs.LAYER_SAMPLES_SIZE, Structs.LAYER_SAMPLES_SIZEOF);
+      Operand.writeMatrix(input, structs, Structs.LAYER_SAMPLES_INPUT, leases);
+      Operand.writeMatrix(gradient, structs, Structs.LAYER_SAMPLES_GRADIENT, leases);
       for (int i = 0; i < count; i++) {
-        long own = directionsAt + (long) i * Structs.Direction.SIZEOF;
+        long own = directionsAt + (long) i * Structs.DIRECTION_SIZEOF;
         DirectionStruct.write(context, directions.get(i), structs, own, detailAt[i], leases, masks);
       }
       long slopesAddress = leases.take(out);

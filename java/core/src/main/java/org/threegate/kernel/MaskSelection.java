@@ -70,13 +70,13 @@ public final class MaskSelection {
         Operand.Leases leases = new Operand.Leases()) {
       values.putDoubles(0, Arrays.copyOf(triplets.values(), rank));
       structs
-          .putLong(Structs.MaskScores.MATRIX, 0)
-          .putLong(Structs.MaskScores.VALUES, leases.take(values))
-          .putLong(Structs.MaskScores.LEFT, leases.take(left.buffer()) + left.offset())
-          .putLong(Structs.MaskScores.RIGHT, leases.take(right.buffer()) + right.offset())
-          .putLong(Structs.MaskScores.RANK, rank)
-          .putLong(Structs.MaskScores.ROWS, left.columns())
-          .putLong(Structs.MaskScores.COLUMNS, right.columns());
+          .putLong(Structs.MASK_SCORES_MATRIX, 0)
+          .putLong(Structs.MASK_SCORES_VALUES, leases.take(values))
+          .putLong(Structs.MASK_SCORES_LEFT, leases.take(left.buffer()) + left.offset())
+          .putLong(Structs.MASK_SCORES_RIGHT, leases.take(right.buffer()) + right.offset())
+          .putLong(Structs.MASK_SCORES_RANK, rank)
+          .putLong(Structs.MASK_SCORES_ROWS, left.columns())
+          .putLong(Structs.MASK_SCORES_COLUMNS, right.columns());
       return select(context, structs, left.columns(), right.columns(), count, false, control);
     }
   }
@@ -121,8 +121,8 @@ public final class MaskSelection {
   }
 
   private static long structBytes(long operandBytes) {
-    return Structs.MaskScores.SIZEOF
-        + Structs.MaskOptions.SIZEOF
+    return Structs.MASK_SCORES_SIZEOF
+        + Structs.MASK_OPTIONS_SIZEOF
         + Workspace.STRUCT_BYTES
         + operandBytes;
   }
@@ -133,10 +133,10 @@ public final class MaskSelection {
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       matrix.write(structs, address, structBytes(0), leases);
-      for (int field = Structs.MaskScores.VALUES; field < Structs.MaskScores.SIZEOF; field += 8) {
+      for (int field = Structs.MASK_SCORES_VALUES; field < Structs.MASK_SCORES_SIZEOF; field += 8) {
         structs.putLong(field, 0);
       }
-      structs.putLong(Structs.MaskScores.MATRIX, address + structBytes(0));
+      structs.putLong(Structs.MASK_SCORES_MATRIX, address + structBytes(0));
       return select(context, structs, matrix.rows(), matrix.columns(), count, smallest, control);
     }
   }
@@ -150,13 +150,13 @@ public final class MaskSelection {
       boolean smallest,
       Control control) {
     int words = Mask.wordCount(rows, columns);
-    long optionsAt = Structs.MaskScores.SIZEOF;
+    long optionsAt = Structs.MASK_SCORES_SIZEOF;
     structs
-        .putLong(Structs.MaskScores.SIZE, Structs.MaskScores.SIZEOF)
-        .putLong(optionsAt + Structs.MaskOptions.SIZE, Structs.MaskOptions.SIZEOF)
-        .putLong(optionsAt + Structs.MaskOptions.COUNT, count)
-        .putInt(optionsAt + Structs.MaskOptions.SMALLEST, smallest ? 1 : 0)
-        .putInt(optionsAt + Structs.MaskOptions.RESERVED, 0);
+        .putLong(Structs.MASK_SCORES_SIZE, Structs.MASK_SCORES_SIZEOF)
+        .putLong(optionsAt + Structs.MASK_OPTIONS_SIZE, Structs.MASK_OPTIONS_SIZEOF)
+        .putLong(optionsAt + Structs.MASK_OPTIONS_COUNT, count)
+        .putInt(optionsAt + Structs.MASK_OPTIONS_SMALLEST, smallest ? 1 : 0)
+        .putInt(optionsAt + Structs.MASK_OPTIONS_RESERVED, 0);
     KernelBinding binding = context.binding();
     try (Context.Call call = control.begin(context);
         NativeBuffer bits = context.allocate(8L * words);
@@ -167,7 +167,7 @@ public final class MaskSelection {
           context,
           call,
           structs,
-          optionsAt + Structs.MaskOptions.SIZEOF,
+          optionsAt + Structs.MASK_OPTIONS_SIZEOF,
           size -> binding.maskSelectWorkspace(context.handle(), address, address + optionsAt, size),
           workspace ->
               binding.maskSelect(

@@ -181,20 +181,20 @@ public final class MaskSets {
     Sets(Context context, List<Mask> masks, long results) {
       Mask first = firstOf(masks);
       long maskBytes = 8L * first.wordCount();
-      resultsAt = Structs.MaskSets.SIZEOF + 8L * masks.size();
+      resultsAt = Structs.MASK_SETS_SIZEOF + 8L * masks.size();
       long masksAt = resultsAt + 8 * results;
       long bytes = Sizes.sum(masksAt, Sizes.product(maskBytes, masks.size()));
       buffer = context.allocate(bytes);
       address = leases.take(buffer);
       buffer
-          .putLong(Structs.MaskSets.SIZE, Structs.MaskSets.SIZEOF)
-          .putLong(Structs.MaskSets.MASKS, address + Structs.MaskSets.SIZEOF)
-          .putLong(Structs.MaskSets.COUNT, masks.size())
-          .putLong(Structs.MaskSets.ROWS, first.rows())
-          .putLong(Structs.MaskSets.COLUMNS, first.columns());
+          .putLong(Structs.MASK_SETS_SIZE, Structs.MASK_SETS_SIZEOF)
+          .putLong(Structs.MASK_SETS_MASKS, address + Structs.MASK_SETS_SIZEOF)
+          .putLong(Structs.MASK_SETS_COUNT, masks.size())
+          .putLong(Structs.MASK_SETS_ROWS, first.rows())
+          .putLong(Structs.MASK_SETS_COLUMNS, first.columns());
       for (int i = 0; i < masks.size(); i++) {
         long at = masksAt + maskBytes * i;
-        buffer.putLong(Structs.MaskSets.SIZEOF + 8L * i, address + at);
+        buffer.putLong(Structs.MASK_SETS_SIZEOF + 8L * i, address + at);
         masks.get(i).writeTo(buffer, at);
       }
     }

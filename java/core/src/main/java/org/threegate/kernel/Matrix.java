@@ -76,11 +76,11 @@ public record Matrix(
 
   void write(NativeBuffer struct, long at, long bufferAddress) {
     struct
-        .putLong(at + Structs.Matrix.DATA, bufferAddress + offset)
-        .putLong(at + Structs.Matrix.ROWS, rows)
-        .putLong(at + Structs.Matrix.COLUMNS, columns)
-        .putLong(at + Structs.Matrix.ROW_STRIDE, rowStride)
-        .putInt(at + Structs.Matrix.DTYPE, dtype.code())
-        .putInt(at + Structs.Matrix.RESERVED, 0);
+        .putLong(at + Structs.MATRIX_DATA, bufferAddress + offset)
+        .putLong(at + Structs.MATRIX_ROWS, rows)
+        .putLong(at + Structs.MATRIX_COLUMNS, columns)
+        .putLong(at + Structs.MATRIX_ROW_STRIDE, rowStride)
+        .putInt(at + Structs.MATRIX_DTYPE, dtype.code())
+        .putInt(at + Structs.MATRIX_RESERVED, 0);
   }
 }

@@ -111,19 +111,19 @@ public final class NullUpdate {
     long optionsAt = tunedAt + tuned.map(Operand::structBytes).orElse(0L);
     NativeBuffer result = context.allocate(Sizes.product(entries, dtype == Dtype.BF16 ? 2 : 4));
     try (Context.Call call = control.begin(context);
-        NativeBuffer structs = context.allocate(optionsAt + Structs.PerturbOptions.SIZEOF);
+        NativeBuffer structs = context.allocate(optionsAt + Structs.PERTURB_OPTIONS_SIZEOF);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       base.write(structs, address, 0, leases);
       tuned.ifPresent(other -> other.write(structs, address, tunedAt, leases));
       structs
-          .putLong(optionsAt + Structs.PerturbOptions.SIZE, Structs.PerturbOptions.SIZEOF)
-          .putInt(optionsAt + Structs.PerturbOptions.KIND, perturbation.kind())
-          .putInt(optionsAt + Structs.PerturbOptions.DTYPE, dtype.code())
-          .putLong(optionsAt + Structs.PerturbOptions.SEED, draw.seed())
-          .putLong(optionsAt + Structs.PerturbOptions.DRAW, draw.number())
+          .putLong(optionsAt + Structs.PERTURB_OPTIONS_SIZE, Structs.PERTURB_OPTIONS_SIZEOF)
+          .putInt(optionsAt + Structs.PERTURB_OPTIONS_KIND, perturbation.kind())
+          .putInt(optionsAt + Structs.PERTURB_OPTIONS_DTYPE, dtype.code())
+          .putLong(optionsAt + Structs.PERTURB_OPTIONS_SEED, draw.seed())
+          .putLong(optionsAt + Structs.PERTURB_OPTIONS_DRAW, draw.number())
           .putDouble(
-              optionsAt + Structs.PerturbOptions.DEVIATION, perturbation.noise().deviation());
+              optionsAt + Structs.PERTURB_OPTIONS_DEVIATION, perturbation.noise().deviation());
       long other = tuned.isPresent() ? address + tunedAt : 0;
       long out = leases.takeOutput(result);
       call.run(
@@ -153,7 +153,7 @@ public final class NullUpdate {
     double[] values = spectrum.values();
     long longSide = spectrum.longSide();
     int count = values.length;
-    long valuesAt = Structs.RotationOptions.SIZEOF;
+    long valuesAt = Structs.ROTATION_OPTIONS_SIZEOF;
     long workspaceAt = valuesAt + 8L * count;
     return core(
         context,
@@ -163,12 +163,12 @@ public final class NullUpdate {
         (call, structs, address, out) -> {
           structs
               .putDoubles(valuesAt, values)
-              .putLong(Structs.RotationOptions.SIZE, Structs.RotationOptions.SIZEOF)
-              .putLong(Structs.RotationOptions.COUNT, count)
-              .putLong(Structs.RotationOptions.LONG_SIDE, longSide)
-              .putLong(Structs.RotationOptions.SEED, draw.seed())
-              .putLong(Structs.RotationOptions.DRAW, draw.number())
-              .putLong(Structs.RotationOptions.UPDATE_VALUES, address + valuesAt);
+              .putLong(Structs.ROTATION_OPTIONS_SIZE, Structs.ROTATION_OPTIONS_SIZEOF)
+              .putLong(Structs.ROTATION_OPTIONS_COUNT, count)
+              .putLong(Structs.ROTATION_OPTIONS_LONG_SIDE, longSide)
+              .putLong(Structs.ROTATION_OPTIONS_SEED, draw.seed())
+              .putLong(Structs.ROTATION_OPTIONS_DRAW, draw.number())
+              .putLong(Structs.ROTATION_OPTIONS_UPDATE_VALUES, address + valuesAt);
           Workspace.use(
               context,
               call,
@@ -195,14 +195,14 @@ public final class NullUpdate {
         context,
         Sizes.length(core.columns()),
         core.rows(),
-        Structs.ShuffleOptions.SIZEOF,
+        Structs.SHUFFLE_OPTIONS_SIZEOF,
         (call, structs, address, out) -> {
           structs
-              .putLong(Structs.ShuffleOptions.SIZE, Structs.ShuffleOptions.SIZEOF)
-              .putLong(Structs.ShuffleOptions.COUNT, core.columns())
-              .putLong(Structs.ShuffleOptions.CORE_ROWS, core.rows())
-              .putLong(Structs.ShuffleOptions.SEED, draw.seed())
-              .putLong(Structs.ShuffleOptions.DRAW, draw.number());
+              .putLong(Structs.SHUFFLE_OPTIONS_SIZE, Structs.SHUFFLE_OPTIONS_SIZEOF)
+              .putLong(Structs.SHUFFLE_OPTIONS_COUNT, core.columns())
+              .putLong(Structs.SHUFFLE_OPTIONS_CORE_ROWS, core.rows())
+              .putLong(Structs.SHUFFLE_OPTIONS_SEED, draw.seed())
+              .putLong(Structs.SHUFFLE_OPTIONS_DRAW, draw.number());
           try (NativeBuffer.Lease lease = core.buffer().lease()) {
             long from = lease.address() + core.offset();
             call.run(
@@ -231,7 +231,7 @@ public final class NullUpdate {
       throw new IllegalArgumentException(
           variances.length + " variances; their number must be a square");
     }
-    long valuesAt = Structs.NormalOptions.SIZEOF;
+    long valuesAt = Structs.NORMAL_OPTIONS_SIZEOF;
     long variancesAt = valuesAt + 8L * values.length;
     return core(
         context,
@@ -242,14 +242,14 @@ public final class NullUpdate {
           structs
               .putDoubles(valuesAt, values)
               .putDoubles(variancesAt, variances)
-              .putLong(Structs.NormalOptions.SIZE, Structs.NormalOptions.SIZEOF)
-              .putLong(Structs.NormalOptions.COUNT, values.length)
-              .putLong(Structs.NormalOptions.LONG_SIDE, longSide)
-              .putLong(Structs.NormalOptions.LEADING, classes - 2)
-              .putLong(Structs.NormalOptions.SEED, draw.seed())
-              .putLong(Structs.NormalOptions.DRAW, draw.number())
-              .putLong(Structs.NormalOptions.VALUES, address + valuesAt)
-              .putLong(Structs.NormalOptions.VARIANCES, address + variancesAt);
+              .putLong(Structs.NORMAL_OPTIONS_SIZE, Structs.NORMAL_OPTIONS_SIZEOF)
+              .putLong(Structs.NORMAL_OPTIONS_COUNT, values.length)
+              .putLong(Structs.NORMAL_OPTIONS_LONG_SIDE, longSide)
+              .putLong(Structs.NORMAL_OPTIONS_LEADING, classes - 2)
+              .putLong(Structs.NORMAL_OPTIONS_SEED, draw.seed())
+              .putLong(Structs.NORMAL_OPTIONS_DRAW, draw.number())
+              .putLong(Structs.NORMAL_OPTIONS_VALUES, address + valuesAt)
+              .putLong(Structs.NORMAL_OPTIONS_VARIANCES, address + variancesAt);
           call.run(unused -> context.binding().normalUpdate(context.handle(), address, out));
         });
   }

@@ -120,40 +120,40 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
   }
 
   long structBytes() {
-    return Structs.Operand.SIZEOF + termBytes();
+    return Structs.OPERAND_SIZEOF + termBytes();
   }
 
   /** Bytes of the low-rank terms. */
   long termBytes() {
-    return (long) lowRank.size() * Structs.LowRank.SIZEOF;
+    return (long) lowRank.size() * Structs.LOW_RANK_SIZEOF;
   }
 
   /** Writes the struct at {@code at} and its terms after it, and takes leases on all buffers. */
   void write(NativeBuffer struct, long address, long at, List<NativeBuffer.Lease> leases) {
-    write(struct, address, at, at + Structs.Operand.SIZEOF, leases);
+    write(struct, address, at, at + Structs.OPERAND_SIZEOF, leases);
   }
 
   /** Writes the struct at {@code at} and its terms at {@code terms}, for arrays of structs. */
   void write(
       NativeBuffer struct, long address, long at, long terms, List<NativeBuffer.Lease> leases) {
-    struct.putLong(at + Structs.Operand.SIZE, Structs.Operand.SIZEOF);
-    writeMatrix(values, struct, at + Structs.Operand.VALUES, leases);
-    for (int i = 0; i < Structs.Matrix.SIZEOF; i += 8) {
-      struct.putLong(at + Structs.Operand.BLOCK_SCALE + i, 0);
+    struct.putLong(at + Structs.OPERAND_SIZE, Structs.OPERAND_SIZEOF);
+    writeMatrix(values, struct, at + Structs.OPERAND_VALUES, leases);
+    for (int i = 0; i < Structs.MATRIX_SIZEOF; i += 8) {
+      struct.putLong(at + Structs.OPERAND_BLOCK_SCALE + i, 0);
     }
     long blockRows = 0;
     long blockColumns = 0;
     if (blockScale.isPresent()) {
       BlockScale scale = blockScale.get();
-      writeMatrix(scale.scales(), struct, at + Structs.Operand.BLOCK_SCALE, leases);
+      writeMatrix(scale.scales(), struct, at + Structs.OPERAND_BLOCK_SCALE, leases);
       blockRows = scale.blockRows();
       blockColumns = scale.blockColumns();
     }
     struct
-        .putLong(at + Structs.Operand.BLOCK_ROWS, blockRows)
-        .putLong(at + Structs.Operand.BLOCK_COLUMNS, blockColumns)
-        .putLong(at + Structs.Operand.LOW_RANK, lowRank.isEmpty() ? 0 : address + terms)
-        .putLong(at + Structs.Operand.LOW_RANK_COUNT, lowRank.size());
+        .putLong(at + Structs.OPERAND_BLOCK_ROWS, blockRows)
+        .putLong(at + Structs.OPERAND_BLOCK_COLUMNS, blockColumns)
+        .putLong(at + Structs.OPERAND_LOW_RANK, lowRank.isEmpty() ? 0 : address + terms)
+        .putLong(at + Structs.OPERAND_LOW_RANK_COUNT, lowRank.size());
     writeTerms(lowRank, struct, terms, leases);
   }
 
@@ -162,10 +162,10 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
       List<LowRank> terms, NativeBuffer struct, long at, List<NativeBuffer.Lease> leases) {
     long term = at;
     for (LowRank product : terms) {
-      writeMatrix(product.left(), struct, term + Structs.LowRank.LEFT, leases);
-      writeMatrix(product.right(), struct, term + Structs.LowRank.RIGHT, leases);
-      struct.putDouble(term + Structs.LowRank.SCALE, product.scale());
-      term += Structs.LowRank.SIZEOF;
+      writeMatrix(product.left(), struct, term + Structs.LOW_RANK_LEFT, leases);
+      writeMatrix(product.right(), struct, term + Structs.LOW_RANK_RIGHT, leases);
+      struct.putDouble(term + Structs.LOW_RANK_SCALE, product.scale());
+      term += Structs.LOW_RANK_SIZEOF;
     }
   }
 

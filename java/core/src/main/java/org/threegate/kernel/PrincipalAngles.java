@@ -33,26 +33,26 @@ public final class PrincipalAngles {
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs =
-            context.allocate(2 * Structs.Matrix.SIZEOF + Workspace.STRUCT_BYTES);
+            context.allocate(2 * Structs.MATRIX_SIZEOF + Workspace.STRUCT_BYTES);
         NativeBuffer angles = context.allocate(8L * rank);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       long anglesAddress = leases.take(angles);
       first.write(structs, 0, leases.take(first.buffer()));
-      second.write(structs, Structs.Matrix.SIZEOF, leases.take(second.buffer()));
+      second.write(structs, Structs.MATRIX_SIZEOF, leases.take(second.buffer()));
       Workspace.use(
           context,
           call,
           structs,
-          2 * Structs.Matrix.SIZEOF,
+          2 * Structs.MATRIX_SIZEOF,
           size ->
               binding.principalAnglesWorkspace(
-                  context.handle(), address, address + Structs.Matrix.SIZEOF, size),
+                  context.handle(), address, address + Structs.MATRIX_SIZEOF, size),
           workspace ->
               binding.principalAngles(
                   context.handle(),
                   address,
-                  address + Structs.Matrix.SIZEOF,
+                  address + Structs.MATRIX_SIZEOF,
                   workspace,
                   anglesAddress));
       return angles.getDoubles(0, rank);

@@ -95,9 +95,9 @@ public final class ProjectedEnergy {
     Matrix right = bases.right();
     long subtractedAt = matrix.structBytes();
     long leftAt = subtractedAt + subtracted.map(Operand::structBytes).orElse(0L);
-    long rightAt = leftAt + Structs.Matrix.SIZEOF;
-    long resultAt = rightAt + Structs.Matrix.SIZEOF;
-    long workspaceAt = resultAt + Structs.ProjectedEnergyResult.SIZEOF;
+    long rightAt = leftAt + Structs.MATRIX_SIZEOF;
+    long resultAt = rightAt + Structs.MATRIX_SIZEOF;
+    long workspaceAt = resultAt + Structs.PROJECTED_ENERGY_RESULT_SIZEOF;
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);
@@ -109,7 +109,7 @@ public final class ProjectedEnergy {
       left.write(structs, leftAt, leases.take(left.buffer()));
       right.write(structs, rightAt, leases.take(right.buffer()));
       structs.putLong(
-          resultAt + Structs.ProjectedEnergyResult.SIZE, Structs.ProjectedEnergyResult.SIZEOF);
+          resultAt + Structs.PROJECTED_ENERGY_RESULT_SIZE, Structs.PROJECTED_ENERGY_RESULT_SIZEOF);
       Workspace.use(
           context,
           call,
@@ -128,11 +128,11 @@ public final class ProjectedEnergy {
                   workspace,
                   address + resultAt));
       return new Result(
-          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.TOTAL),
-          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.LEFT),
-          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.RIGHT),
-          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.BOTH),
-          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.FOURTH));
+          structs.getDouble(resultAt + Structs.PROJECTED_ENERGY_RESULT_TOTAL),
+          structs.getDouble(resultAt + Structs.PROJECTED_ENERGY_RESULT_LEFT),
+          structs.getDouble(resultAt + Structs.PROJECTED_ENERGY_RESULT_RIGHT),
+          structs.getDouble(resultAt + Structs.PROJECTED_ENERGY_RESULT_BOTH),
+          structs.getDouble(resultAt + Structs.PROJECTED_ENERGY_RESULT_FOURTH));
     }
   }
 
@@ -164,8 +164,8 @@ public final class ProjectedEnergy {
     }
     int count = Sizes.length(Sizes.product(left.rows() + 2, right.rows() + 2));
     long leftAt = matrix.structBytes();
-    long rightAt = leftAt + Structs.Matrix.SIZEOF;
-    long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
+    long rightAt = leftAt + Structs.MATRIX_SIZEOF;
+    long workspaceAt = rightAt + Structs.MATRIX_SIZEOF;
     long tableAt = workspaceAt + Workspace.STRUCT_BYTES;
     long valuesAt = tableAt + 8L * table.length;
     long variancesAt = valuesAt + 8L * values.length;

@@ -316,20 +316,20 @@ public final class QuantizedRows implements Entries {
 
   /** Writes a {@code tg_operand} of the codes, and takes leases on all buffers. */
   void writeOperand(Context context, NativeBuffer struct, long at, Operand.Leases leases) {
-    struct.fill(at, Structs.Operand.SIZEOF, (byte) 0);
-    struct.putLong(at + Structs.Operand.SIZE, Structs.Operand.SIZEOF);
-    long values = at + Structs.Operand.VALUES;
+    struct.fill(at, Structs.OPERAND_SIZEOF, (byte) 0);
+    struct.putLong(at + Structs.OPERAND_SIZE, Structs.OPERAND_SIZEOF);
+    long values = at + Structs.OPERAND_VALUES;
     struct
-        .putLong(values + Structs.Matrix.DATA, write(context, leases))
-        .putLong(values + Structs.Matrix.ROWS, given.rows)
-        .putLong(values + Structs.Matrix.COLUMNS, given.columns)
-        .putLong(values + Structs.Matrix.ROW_STRIDE, given.columns)
-        .putInt(values + Structs.Matrix.DTYPE, Constants.CODES);
+        .putLong(values + Structs.MATRIX_DATA, write(context, leases))
+        .putLong(values + Structs.MATRIX_ROWS, given.rows)
+        .putLong(values + Structs.MATRIX_COLUMNS, given.columns)
+        .putLong(values + Structs.MATRIX_ROW_STRIDE, given.columns)
+        .putInt(values + Structs.MATRIX_DTYPE, Constants.CODES);
   }
 
   /** Writes a {@code tg_codes} and its arrays. Returns its address. */
   private long write(Context context, Operand.Leases leases) {
-    long table = Structs.Codes.SIZEOF;
+    long table = Structs.CODES_SIZEOF;
     long scales = table + bytes(given.table.length);
     long zeros = scales + bytes(given.scales.length);
     long groupOf = zeros + bytes(given.zeros.length);
@@ -340,23 +340,23 @@ public final class QuantizedRows implements Entries {
         .putFloats(scales, given.scales)
         .putFloats(zeros, given.zeros)
         .putInts(groupOf, given.groupOf)
-        .putLong(Structs.Codes.SIZE, Structs.Codes.SIZEOF)
-        .putLong(Structs.Codes.CODES, leases.take(given.codes) + given.offset)
-        .putLong(Structs.Codes.CODE_BYTES, given.codes.bytes() - given.offset)
-        .putLong(Structs.Codes.ROWS, given.rows)
-        .putLong(Structs.Codes.COLUMNS, given.columns)
-        .putLong(Structs.Codes.STRIDE, given.stride)
-        .putInt(Structs.Codes.BITS, given.table.length == CODES_8 ? 8 : 4)
-        .putInt(Structs.Codes.ORDER, given.order.code)
-        .putLong(Structs.Codes.FIRST_ROW, given.firstRow)
-        .putLong(Structs.Codes.TABLE, address + table)
-        .putLong(Structs.Codes.SCALES, address + scales)
-        .putLong(Structs.Codes.ZEROS, given.zeros.length == 0 ? 0 : address + zeros)
-        .putLong(Structs.Codes.SCALE_STRIDE, given.scaleStride)
-        .putLong(Structs.Codes.SCALE_ROWS, given.scaleRows)
-        .putLong(Structs.Codes.GROUPS, given.groups)
-        .putLong(Structs.Codes.GROUP_COLUMNS, given.groupColumns)
-        .putLong(Structs.Codes.GROUP_OF, given.groupOf.length == 0 ? 0 : address + groupOf);
+        .putLong(Structs.CODES_SIZE, Structs.CODES_SIZEOF)
+        .putLong(Structs.CODES_CODES, leases.take(given.codes) + given.offset)
+        .putLong(Structs.CODES_CODE_BYTES, given.codes.bytes() - given.offset)
+        .putLong(Structs.CODES_ROWS, given.rows)
+        .putLong(Structs.CODES_COLUMNS, given.columns)
+        .putLong(Structs.CODES_STRIDE, given.stride)
+        .putInt(Structs.CODES_BITS, given.table.length == CODES_8 ? 8 : 4)
+        .putInt(Structs.CODES_ORDER, given.order.code)
+        .putLong(Structs.CODES_FIRST_ROW, given.firstRow)
+        .putLong(Structs.CODES_TABLE, address + table)
+        .putLong(Structs.CODES_SCALES, address + scales)
+        .putLong(Structs.CODES_ZEROS, given.zeros.length == 0 ? 0 : address + zeros)
+        .putLong(Structs.CODES_SCALE_STRIDE, given.scaleStride)
+        .putLong(Structs.CODES_SCALE_ROWS, given.scaleRows)
+        .putLong(Structs.CODES_GROUPS, given.groups)
+        .putLong(Structs.CODES_GROUP_COLUMNS, given.groupColumns)
+        .putLong(Structs.CODES_GROUP_OF, given.groupOf.length == 0 ? 0 : address + groupOf);
     return address;
   }
 

@@ -26,7 +26,7 @@ final class RangeDigests {
     int count = all.size();
     try (Context.Call call = control.begin(context);
         NativeBuffer structs =
-            context.allocate((long) count * (Structs.Span.SIZEOF + DIGEST_BYTES));
+            context.allocate((long) count * (Structs.SPAN_SIZEOF + DIGEST_BYTES));
         Operand.Leases leases = new Operand.Leases()) {
       NativeBuffer.Lease own = structs.lease();
       leases.add(own);
@@ -36,11 +36,11 @@ final class RangeDigests {
         leases.add(lease);
         structs
             .putLong(
-                (long) i * Structs.Span.SIZEOF + Structs.Span.DATA,
+                (long) i * Structs.SPAN_SIZEOF + Structs.SPAN_DATA,
                 range.bytes() == 0 ? 0 : lease.address() + range.offset())
-            .putLong((long) i * Structs.Span.SIZEOF + Structs.Span.BYTES, range.bytes());
+            .putLong((long) i * Structs.SPAN_SIZEOF + Structs.SPAN_BYTES, range.bytes());
       }
-      long digests = (long) count * Structs.Span.SIZEOF;
+      long digests = (long) count * Structs.SPAN_SIZEOF;
       call.run(
           unused ->
               function.call(

@@ -142,8 +142,8 @@ public final class Rescaling {
     int columns = Sizes.length(base.columns());
     long tunedAt = base.structBytes();
     long optionsAt = tunedAt + tuned.structBytes();
-    long resultAt = optionsAt + Structs.RescalingOptions.SIZEOF;
-    long workspaceAt = resultAt + Structs.Rescaling.SIZEOF;
+    long resultAt = optionsAt + Structs.RESCALING_OPTIONS_SIZEOF;
+    long workspaceAt = resultAt + Structs.RESCALING_SIZEOF;
     long rowsAt = workspaceAt + Workspace.STRUCT_BYTES;
     long columnsAt = rowsAt + 8L * rows;
     try (Context.Call call = context.begin();
@@ -153,12 +153,12 @@ public final class Rescaling {
       base.write(structs, address, 0, leases);
       tuned.write(structs, address, tunedAt, leases);
       structs
-          .putLong(optionsAt + Structs.RescalingOptions.SIZE, Structs.RescalingOptions.SIZEOF)
-          .putDouble(optionsAt + Structs.RescalingOptions.TOLERANCE, options.tolerance())
-          .putLong(optionsAt + Structs.RescalingOptions.MOST_STEPS, options.mostSteps())
-          .putLong(resultAt + Structs.Rescaling.SIZE, Structs.Rescaling.SIZEOF)
-          .putLong(resultAt + Structs.Rescaling.ROW_FACTORS, address + rowsAt)
-          .putLong(resultAt + Structs.Rescaling.COLUMN_FACTORS, address + columnsAt);
+          .putLong(optionsAt + Structs.RESCALING_OPTIONS_SIZE, Structs.RESCALING_OPTIONS_SIZEOF)
+          .putDouble(optionsAt + Structs.RESCALING_OPTIONS_TOLERANCE, options.tolerance())
+          .putLong(optionsAt + Structs.RESCALING_OPTIONS_MOST_STEPS, options.mostSteps())
+          .putLong(resultAt + Structs.RESCALING_SIZE, Structs.RESCALING_SIZEOF)
+          .putLong(resultAt + Structs.RESCALING_ROW_FACTORS, address + rowsAt)
+          .putLong(resultAt + Structs.RESCALING_COLUMN_FACTORS, address + columnsAt);
       Workspace.use(
           context,
           call,
@@ -181,30 +181,30 @@ public final class Rescaling {
                       address + resultAt));
       return new Result(
           new Factors(
-              structs.getDouble(resultAt + Structs.Rescaling.COMMON),
+              structs.getDouble(resultAt + Structs.RESCALING_COMMON),
               structs.getDoubles(rowsAt, rows),
               structs.getDoubles(columnsAt, columns)),
-          structs.getDouble(resultAt + Structs.Rescaling.COMMON_ERROR),
+          structs.getDouble(resultAt + Structs.RESCALING_COMMON_ERROR),
           new Terms(
-              term(structs, resultAt + Structs.Rescaling.COMMON_TERM),
-              term(structs, resultAt + Structs.Rescaling.ROW_TERM),
-              term(structs, resultAt + Structs.Rescaling.COLUMN_TERM)),
+              term(structs, resultAt + Structs.RESCALING_COMMON_TERM),
+              term(structs, resultAt + Structs.RESCALING_ROW_TERM),
+              term(structs, resultAt + Structs.RESCALING_COLUMN_TERM)),
           new Squares(
-              structs.getDouble(resultAt + Structs.Rescaling.BASE_SQUARES),
-              structs.getDouble(resultAt + Structs.Rescaling.UPDATE_SQUARES),
-              structs.getDouble(resultAt + Structs.Rescaling.RESIDUAL_SQUARES)),
-          structs.getLong(resultAt + Structs.Rescaling.ENTRIES),
+              structs.getDouble(resultAt + Structs.RESCALING_BASE_SQUARES),
+              structs.getDouble(resultAt + Structs.RESCALING_UPDATE_SQUARES),
+              structs.getDouble(resultAt + Structs.RESCALING_RESIDUAL_SQUARES)),
+          structs.getLong(resultAt + Structs.RESCALING_ENTRIES),
           new Convergence(
-              structs.getInt(resultAt + Structs.Rescaling.STATUS) == 0,
-              structs.getDouble(resultAt + Structs.Rescaling.IMBALANCE),
-              structs.getLong(resultAt + Structs.Rescaling.STEPS)));
+              structs.getInt(resultAt + Structs.RESCALING_STATUS) == 0,
+              structs.getDouble(resultAt + Structs.RESCALING_IMBALANCE),
+              structs.getLong(resultAt + Structs.RESCALING_STEPS)));
     }
   }
 
   private static Term term(NativeBuffer structs, long at) {
     return new Term(
-        structs.getDouble(at + Structs.RescalingTerm.SQUARES),
-        structs.getDouble(at + Structs.RescalingTerm.NOISE),
-        structs.getDouble(at + Structs.RescalingTerm.DEVIATION));
+        structs.getDouble(at + Structs.RESCALING_TERM_SQUARES),
+        structs.getDouble(at + Structs.RESCALING_TERM_NOISE),
+        structs.getDouble(at + Structs.RESCALING_TERM_DEVIATION));
   }
 }

@@ -78,7 +78,7 @@ public record Residual(Operand base, Operand tuned, Rescaling.Factors factors) {
   }
 
   private long tunedAt() {
-    return Structs.Residual.SIZEOF + base.structBytes();
+    return Structs.RESIDUAL_SIZEOF + base.structBytes();
   }
 
   private long factorsAt() {
@@ -87,19 +87,19 @@ public record Residual(Operand base, Operand tuned, Rescaling.Factors factors) {
 
   /** Writes the struct at the start of a buffer, and takes leases. */
   void write(NativeBuffer structs, long address, List<NativeBuffer.Lease> leases) {
-    base.write(structs, address, Structs.Residual.SIZEOF, leases);
+    base.write(structs, address, Structs.RESIDUAL_SIZEOF, leases);
     tuned.write(structs, address, tunedAt(), leases);
     long rowsAt = factorsAt();
     long columnsAt = rowsAt + 8L * factors.rowCount();
     structs
         .putDoubles(rowsAt, factors.rows())
         .putDoubles(columnsAt, factors.columns())
-        .putLong(Structs.Residual.SIZE, Structs.Residual.SIZEOF)
-        .putLong(Structs.Residual.BASE, address + Structs.Residual.SIZEOF)
-        .putLong(Structs.Residual.TUNED, address + tunedAt())
-        .putDouble(Structs.Residual.COMMON, factors.common())
-        .putLong(Structs.Residual.ROW_FACTORS, factors.rowCount() == 0 ? 0 : address + rowsAt)
+        .putLong(Structs.RESIDUAL_SIZE, Structs.RESIDUAL_SIZEOF)
+        .putLong(Structs.RESIDUAL_BASE, address + Structs.RESIDUAL_SIZEOF)
+        .putLong(Structs.RESIDUAL_TUNED, address + tunedAt())
+        .putDouble(Structs.RESIDUAL_COMMON, factors.common())
+        .putLong(Structs.RESIDUAL_ROW_FACTORS, factors.rowCount() == 0 ? 0 : address + rowsAt)
         .putLong(
-            Structs.Residual.COLUMN_FACTORS, factors.columnCount() == 0 ? 0 : address + columnsAt);
+            Structs.RESIDUAL_COLUMN_FACTORS, factors.columnCount() == 0 ? 0 : address + columnsAt);
   }
 }

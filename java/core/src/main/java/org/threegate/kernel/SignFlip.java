@@ -87,12 +87,12 @@ public final class SignFlip {
       Context context, Residual residual, ProjectedEnergy.Bases bases, Options options) {
     long[] ranks = options.ranks().stream().mapToLong(Integer::longValue).toArray();
     long leftAt = residual.structBytes();
-    long rightAt = leftAt + Structs.Matrix.SIZEOF;
-    long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
+    long rightAt = leftAt + Structs.MATRIX_SIZEOF;
+    long workspaceAt = rightAt + Structs.MATRIX_SIZEOF;
     long optionsAt = workspaceAt + Workspace.STRUCT_BYTES;
-    long ranksAt = optionsAt + Structs.SignFlipEnergyOptions.SIZEOF;
+    long ranksAt = optionsAt + Structs.SIGN_FLIP_ENERGY_OPTIONS_SIZEOF;
     long momentsAt = ranksAt + 8L * ranks.length;
-    long bytes = momentsAt + (long) Structs.SignFlipMoments.SIZEOF * ranks.length;
+    long bytes = momentsAt + (long) Structs.SIGN_FLIP_MOMENTS_SIZEOF * ranks.length;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(bytes);
         Operand.Leases leases = new Operand.Leases()) {
@@ -103,11 +103,12 @@ public final class SignFlip {
       structs
           .putLongs(ranksAt, ranks)
           .putLong(
-              optionsAt + Structs.SignFlipEnergyOptions.SIZE, Structs.SignFlipEnergyOptions.SIZEOF)
-          .putLong(optionsAt + Structs.SignFlipEnergyOptions.RANKS, address + ranksAt)
-          .putLong(optionsAt + Structs.SignFlipEnergyOptions.RANK_COUNT, ranks.length)
-          .putDouble(optionsAt + Structs.SignFlipEnergyOptions.TOLERANCE, options.tolerance())
-          .putLong(optionsAt + Structs.SignFlipEnergyOptions.SEED, options.seed());
+              optionsAt + Structs.SIGN_FLIP_ENERGY_OPTIONS_SIZE,
+              Structs.SIGN_FLIP_ENERGY_OPTIONS_SIZEOF)
+          .putLong(optionsAt + Structs.SIGN_FLIP_ENERGY_OPTIONS_RANKS, address + ranksAt)
+          .putLong(optionsAt + Structs.SIGN_FLIP_ENERGY_OPTIONS_RANK_COUNT, ranks.length)
+          .putDouble(optionsAt + Structs.SIGN_FLIP_ENERGY_OPTIONS_TOLERANCE, options.tolerance())
+          .putLong(optionsAt + Structs.SIGN_FLIP_ENERGY_OPTIONS_SEED, options.seed());
       Workspace.use(
           context,
           call,
@@ -136,13 +137,13 @@ public final class SignFlip {
                       address + momentsAt));
       List<Moments> moments = new ArrayList<>();
       for (int i = 0; i < ranks.length; i++) {
-        long at = momentsAt + (long) Structs.SignFlipMoments.SIZEOF * i;
+        long at = momentsAt + (long) Structs.SIGN_FLIP_MOMENTS_SIZEOF * i;
         moments.add(
             new Moments(
-                structs.getDouble(at + Structs.SignFlipMoments.ENERGY),
-                structs.getDouble(at + Structs.SignFlipMoments.MEAN),
-                structs.getDouble(at + Structs.SignFlipMoments.VARIANCE),
-                structs.getDouble(at + Structs.SignFlipMoments.VARIANCE_ERROR)));
+                structs.getDouble(at + Structs.SIGN_FLIP_MOMENTS_ENERGY),
+                structs.getDouble(at + Structs.SIGN_FLIP_MOMENTS_MEAN),
+                structs.getDouble(at + Structs.SIGN_FLIP_MOMENTS_VARIANCE),
+                structs.getDouble(at + Structs.SIGN_FLIP_MOMENTS_VARIANCE_ERROR)));
       }
       return List.copyOf(moments);
     }
@@ -167,8 +168,8 @@ public final class SignFlip {
     }
     int count = Sizes.length(Sizes.product(bases.left().rows() + 2, bases.right().rows() + 2));
     long leftAt = residual.structBytes();
-    long rightAt = leftAt + Structs.Matrix.SIZEOF;
-    long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
+    long rightAt = leftAt + Structs.MATRIX_SIZEOF;
+    long workspaceAt = rightAt + Structs.MATRIX_SIZEOF;
     long valuesAt = workspaceAt + Workspace.STRUCT_BYTES;
     long variancesAt = valuesAt + 8L * values.length;
     try (Context.Call call = context.begin();
@@ -238,16 +239,16 @@ public final class SignFlip {
     long entries = Sizes.product(rows, columns);
     NativeBuffer result = context.allocate(Sizes.product(entries, dtype == Dtype.BF16 ? 2 : 4));
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(optionsAt + Structs.SignFlipOptions.SIZEOF);
+        NativeBuffer structs = context.allocate(optionsAt + Structs.SIGN_FLIP_OPTIONS_SIZEOF);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       residual.write(structs, address, leases);
       structs
-          .putLong(optionsAt + Structs.SignFlipOptions.SIZE, Structs.SignFlipOptions.SIZEOF)
-          .putLong(optionsAt + Structs.SignFlipOptions.SEED, signs.draw().seed())
-          .putLong(optionsAt + Structs.SignFlipOptions.DRAW, signs.draw().number())
-          .putInt(optionsAt + Structs.SignFlipOptions.DTYPE, dtype.code())
-          .putInt(optionsAt + Structs.SignFlipOptions.FLIPS, signs.flips() ? 1 : 0);
+          .putLong(optionsAt + Structs.SIGN_FLIP_OPTIONS_SIZE, Structs.SIGN_FLIP_OPTIONS_SIZEOF)
+          .putLong(optionsAt + Structs.SIGN_FLIP_OPTIONS_SEED, signs.draw().seed())
+          .putLong(optionsAt + Structs.SIGN_FLIP_OPTIONS_DRAW, signs.draw().number())
+          .putInt(optionsAt + Structs.SIGN_FLIP_OPTIONS_DTYPE, dtype.code())
+          .putInt(optionsAt + Structs.SIGN_FLIP_OPTIONS_FLIPS, signs.flips() ? 1 : 0);
       long out = leases.takeOutput(result);
       call.run(
           unused ->

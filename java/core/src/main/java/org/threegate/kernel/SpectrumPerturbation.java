@@ -124,8 +124,8 @@ public record SpectrumPerturbation(
       }
     }
     long angles = ranks.stream().mapToLong(Integer::longValue).sum();
-    long resultAt = Structs.PerturbationOptions.SIZEOF;
-    long workspaceAt = resultAt + Structs.PerturbationResult.SIZEOF;
+    long resultAt = Structs.PERTURBATION_OPTIONS_SIZEOF;
+    long workspaceAt = resultAt + Structs.PERTURBATION_RESULT_SIZEOF;
     long baseAt = workspaceAt + Workspace.STRUCT_BYTES;
     long ranksAt = baseAt + 8L * base.length;
     long valuesAt = ranksAt + 8L * ranks.size();
@@ -142,18 +142,18 @@ public record SpectrumPerturbation(
         structs.putLong(ranksAt + 8L * i, ranks.get(i));
       }
       structs
-          .putLong(Structs.PerturbationOptions.SIZE, Structs.PerturbationOptions.SIZEOF)
-          .putLong(Structs.PerturbationOptions.COUNT, base.length)
-          .putLong(Structs.PerturbationOptions.CORE_ROWS, core.rows())
-          .putLong(Structs.PerturbationOptions.BASE_VALUES, address + baseAt)
-          .putLong(Structs.PerturbationOptions.CORE, leases.take(core.buffer()) + core.offset())
-          .putLong(Structs.PerturbationOptions.RANKS, address + ranksAt)
-          .putLong(Structs.PerturbationOptions.RANK_COUNT, ranks.size())
-          .putLong(resultAt + Structs.PerturbationResult.SIZE, Structs.PerturbationResult.SIZEOF)
-          .putLong(resultAt + Structs.PerturbationResult.VALUES, address + valuesAt)
-          .putLong(resultAt + Structs.PerturbationResult.LONG_ANGLES, address + longAt)
-          .putLong(resultAt + Structs.PerturbationResult.SHORT_ANGLES, address + shortAt)
-          .putLong(resultAt + Structs.PerturbationResult.ENERGIES, address + energiesAt);
+          .putLong(Structs.PERTURBATION_OPTIONS_SIZE, Structs.PERTURBATION_OPTIONS_SIZEOF)
+          .putLong(Structs.PERTURBATION_OPTIONS_COUNT, base.length)
+          .putLong(Structs.PERTURBATION_OPTIONS_CORE_ROWS, core.rows())
+          .putLong(Structs.PERTURBATION_OPTIONS_BASE_VALUES, address + baseAt)
+          .putLong(Structs.PERTURBATION_OPTIONS_CORE, leases.take(core.buffer()) + core.offset())
+          .putLong(Structs.PERTURBATION_OPTIONS_RANKS, address + ranksAt)
+          .putLong(Structs.PERTURBATION_OPTIONS_RANK_COUNT, ranks.size())
+          .putLong(resultAt + Structs.PERTURBATION_RESULT_SIZE, Structs.PERTURBATION_RESULT_SIZEOF)
+          .putLong(resultAt + Structs.PERTURBATION_RESULT_VALUES, address + valuesAt)
+          .putLong(resultAt + Structs.PERTURBATION_RESULT_LONG_ANGLES, address + longAt)
+          .putLong(resultAt + Structs.PERTURBATION_RESULT_SHORT_ANGLES, address + shortAt)
+          .putLong(resultAt + Structs.PERTURBATION_RESULT_ENERGIES, address + energiesAt);
       Workspace.use(
           context,
           call,
@@ -178,12 +178,12 @@ public record SpectrumPerturbation(
           structs.getDoubles(valuesAt, base.length),
           List.copyOf(ofLong),
           List.copyOf(ofShort),
-          structs.getDouble(resultAt + Structs.PerturbationResult.TOTAL),
+          structs.getDouble(resultAt + Structs.PERTURBATION_RESULT_TOTAL),
           energies[0],
           energies[1],
           energies[2],
-          structs.getDouble(resultAt + Structs.PerturbationResult.MIXING),
-          structs.getDouble(resultAt + Structs.PerturbationResult.BOUNDARY_MIXING));
+          structs.getDouble(resultAt + Structs.PERTURBATION_RESULT_MIXING),
+          structs.getDouble(resultAt + Structs.PERTURBATION_RESULT_BOUNDARY_MIXING));
     }
   }
 }

@@ -71,8 +71,8 @@ public final class TokenProducts {
       throw new IllegalArgumentException(
           weights.length + " weights for " + left.rows() + " tokens");
     }
-    long rightAt = Structs.Matrix.SIZEOF;
-    long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
+    long rightAt = Structs.MATRIX_SIZEOF;
+    long workspaceAt = rightAt + Structs.MATRIX_SIZEOF;
     KernelBinding binding = context.binding();
     try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);

@@ -320,13 +320,13 @@ public final class TruncatedSvd {
       throw new IllegalArgumentException(
           "a batch must have either differences or single matrices, not both");
     }
-    long subtractedAt = (long) count * Structs.Operand.SIZEOF;
-    long optionsAt = subtractedAt + (differences ? (long) count * Structs.Operand.SIZEOF : 0);
-    long resultsAt = optionsAt + (long) count * Structs.SvdOptions.SIZEOF;
-    long workspaceAt = resultsAt + (long) count * Structs.SvdResult.SIZEOF;
+    long subtractedAt = (long) count * Structs.OPERAND_SIZEOF;
+    long optionsAt = subtractedAt + (differences ? (long) count * Structs.OPERAND_SIZEOF : 0);
+    long resultsAt = optionsAt + (long) count * Structs.SVD_OPTIONS_SIZEOF;
+    long workspaceAt = resultsAt + (long) count * Structs.SVD_RESULT_SIZEOF;
     long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
     long startsAt = termsAt + requests.stream().mapToLong(TruncatedSvd::termBytes).sum();
-    long startValuesAt = startsAt + (long) starts.size() * Structs.SvdStart.SIZEOF;
+    long startValuesAt = startsAt + (long) starts.size() * Structs.SVD_START_SIZEOF;
     long bytes =
         startValuesAt + starts.stream().mapToLong(start -> 8L * start.values().length).sum();
     KernelBinding binding = context.binding();
@@ -338,31 +338,31 @@ public final class TruncatedSvd {
         Request request = requests.get(i);
         request
             .matrix()
-            .write(structs, address, (long) i * Structs.Operand.SIZEOF, termsAt, leases);
+            .write(structs, address, (long) i * Structs.OPERAND_SIZEOF, termsAt, leases);
         termsAt += request.matrix().termBytes();
         if (differences) {
           Operand other = request.subtracted().orElseThrow();
           other.write(
-              structs, address, subtractedAt + (long) i * Structs.Operand.SIZEOF, termsAt, leases);
+              structs, address, subtractedAt + (long) i * Structs.OPERAND_SIZEOF, termsAt, leases);
           termsAt += other.termBytes();
         }
-        writeOptions(structs, optionsAt + (long) i * Structs.SvdOptions.SIZEOF, request);
+        writeOptions(structs, optionsAt + (long) i * Structs.SVD_OPTIONS_SIZEOF, request);
         writeResult(
             structs,
-            resultsAt + (long) i * Structs.SvdResult.SIZEOF,
+            resultsAt + (long) i * Structs.SVD_RESULT_SIZEOF,
             request,
             leases.takeOutput(arrays.get(i)));
       }
       long valuesAt = startValuesAt;
       for (int i = 0; i < starts.size(); i++) {
         Start from = starts.get(i);
-        long at = startsAt + (long) i * Structs.SvdStart.SIZEOF;
+        long at = startsAt + (long) i * Structs.SVD_START_SIZEOF;
         structs.putDoubles(valuesAt, from.values());
         structs
-            .putLong(at + Structs.SvdStart.SIZE, Structs.SvdStart.SIZEOF)
-            .putLong(at + Structs.SvdStart.VALUES, address + valuesAt);
+            .putLong(at + Structs.SVD_START_SIZE, Structs.SVD_START_SIZEOF)
+            .putLong(at + Structs.SVD_START_VALUES, address + valuesAt);
         from.basis()
-            .write(structs, at + Structs.SvdStart.BASIS, leases.take(from.basis().buffer()));
+            .write(structs, at + Structs.SVD_START_BASIS, leases.take(from.basis().buffer()));
         valuesAt += 8L * from.values().length;
       }
       long subtracted = differences ? address + subtractedAt : 0;
@@ -424,7 +424,7 @@ public final class TruncatedSvd {
         results.add(
             readResult(
                 structs,
-                resultsAt + (long) i * Structs.SvdResult.SIZEOF,
+                resultsAt + (long) i * Structs.SVD_RESULT_SIZEOF,
                 requests.get(i),
                 arrays.get(i)));
       }
@@ -438,11 +438,11 @@ public final class TruncatedSvd {
 
   private static void writeOptions(NativeBuffer structs, long at, Request request) {
     structs
-        .putLong(at + Structs.SvdOptions.SIZE, Structs.SvdOptions.SIZEOF)
-        .putLong(at + Structs.SvdOptions.RANK, request.rank())
-        .putDouble(at + Structs.SvdOptions.TOLERANCE, request.tolerance())
-        .putInt(at + Structs.SvdOptions.VECTORS, request.vectors() ? 1 : 0)
-        .putInt(at + Structs.SvdOptions.RESERVED, 0);
+        .putLong(at + Structs.SVD_OPTIONS_SIZE, Structs.SVD_OPTIONS_SIZEOF)
+        .putLong(at + Structs.SVD_OPTIONS_RANK, request.rank())
+        .putDouble(at + Structs.SVD_OPTIONS_TOLERANCE, request.tolerance())
+        .putInt(at + Structs.SVD_OPTIONS_VECTORS, request.vectors() ? 1 : 0)
+        .putInt(at + Structs.SVD_OPTIONS_RESERVED, 0);
   }
 
   /** Writes a result struct. Values, left vectors, right vectors and spectrum share one array. */
@@ -452,11 +452,11 @@ public final class TruncatedSvd {
     long behind =
         request.vectors() ? right + 8 * request.rank() * request.matrix().columns() : left;
     structs
-        .putLong(at + Structs.SvdResult.SIZE, Structs.SvdResult.SIZEOF)
-        .putLong(at + Structs.SvdResult.VALUES, address)
-        .putLong(at + Structs.SvdResult.LEFT, request.vectors() ? left : 0)
-        .putLong(at + Structs.SvdResult.RIGHT, request.vectors() ? right : 0)
-        .putLong(at + Structs.SvdResult.SPECTRUM, request.spectrum() ? behind : 0);
+        .putLong(at + Structs.SVD_RESULT_SIZE, Structs.SVD_RESULT_SIZEOF)
+        .putLong(at + Structs.SVD_RESULT_VALUES, address)
+        .putLong(at + Structs.SVD_RESULT_LEFT, request.vectors() ? left : 0)
+        .putLong(at + Structs.SVD_RESULT_RIGHT, request.vectors() ? right : 0)
+        .putLong(at + Structs.SVD_RESULT_SPECTRUM, request.spectrum() ? behind : 0);
   }
 
   private static Result readResult(
@@ -478,10 +478,10 @@ public final class TruncatedSvd {
         request.spectrum()
             ? Optional.of(array.getDoubles(behind, request.shorter()))
             : Optional.empty(),
-        structs.getDouble(at + Structs.SvdResult.RESIDUAL),
-        structs.getDouble(at + Structs.SvdResult.ORTHOGONALITY),
-        structs.getDouble(at + Structs.SvdResult.SPECTRUM_ERROR),
-        Method.of(structs.getInt(at + Structs.SvdResult.METHOD)),
-        Status.of(structs.getInt(at + Structs.SvdResult.STATUS)));
+        structs.getDouble(at + Structs.SVD_RESULT_RESIDUAL),
+        structs.getDouble(at + Structs.SVD_RESULT_ORTHOGONALITY),
+        structs.getDouble(at + Structs.SVD_RESULT_SPECTRUM_ERROR),
+        Method.of(structs.getInt(at + Structs.SVD_RESULT_METHOD)),
+        Status.of(structs.getInt(at + Structs.SVD_RESULT_STATUS)));
   }
 }

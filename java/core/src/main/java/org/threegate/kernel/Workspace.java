@@ -7,7 +7,7 @@ import org.threegate.spi.Structs;
 /** Queries, allocates and frees the workspace of a kernel. */
 final class Workspace {
   /** Bytes of two structs: the size of the workspace, and the workspace. */
-  static final int STRUCT_BYTES = Structs.WorkspaceSize.SIZEOF + Structs.Workspace.SIZEOF;
+  static final int STRUCT_BYTES = Structs.WORKSPACE_SIZE_SIZEOF + Structs.WORKSPACE_SIZEOF;
 
   private Workspace() {}
 
@@ -25,19 +25,19 @@ final class Workspace {
       long at,
       LongToIntFunction query,
       LongToIntFunction kernel) {
-    long workspaceAt = at + Structs.WorkspaceSize.SIZEOF;
+    long workspaceAt = at + Structs.WORKSPACE_SIZE_SIZEOF;
     try (NativeBuffer.Lease own = structs.lease()) {
-      structs.putLong(at + Structs.WorkspaceSize.SIZE, Structs.WorkspaceSize.SIZEOF);
+      structs.putLong(at + Structs.WORKSPACE_SIZE_SIZE, Structs.WORKSPACE_SIZE_SIZEOF);
       call.check(query.applyAsInt(own.address() + at));
-      long bytes = structs.getLong(at + Structs.WorkspaceSize.HOST_BYTES);
+      long bytes = structs.getLong(at + Structs.WORKSPACE_SIZE_HOST_BYTES);
       try (NativeBuffer memory = context.allocate(bytes);
           NativeBuffer.Lease lease = memory.lease()) {
         structs
-            .putLong(workspaceAt + Structs.Workspace.SIZE, Structs.Workspace.SIZEOF)
-            .putLong(workspaceAt + Structs.Workspace.HOST, lease.address())
-            .putLong(workspaceAt + Structs.Workspace.HOST_BYTES, bytes)
-            .putLong(workspaceAt + Structs.Workspace.DEVICE, 0)
-            .putLong(workspaceAt + Structs.Workspace.DEVICE_BYTES, 0);
+            .putLong(workspaceAt + Structs.WORKSPACE_SIZE, Structs.WORKSPACE_SIZEOF)
+            .putLong(workspaceAt + Structs.WORKSPACE_HOST, lease.address())
+            .putLong(workspaceAt + Structs.WORKSPACE_HOST_BYTES, bytes)
+            .putLong(workspaceAt + Structs.WORKSPACE_DEVICE, 0)
+            .putLong(workspaceAt + Structs.WORKSPACE_DEVICE_BYTES, 0);
         call.check(kernel.applyAsInt(own.address() + workspaceAt));
       }
     }

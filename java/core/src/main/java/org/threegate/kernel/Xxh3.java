@@ -74,15 +74,16 @@ public final class Xxh3 implements AutoCloseable {
   public static void update(Context context, Part... given) {
     Part[] parts = given.clone();
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate((long) parts.length * Structs.Xxh3Part.SIZEOF);
+        NativeBuffer structs = context.allocate((long) parts.length * Structs.XXH3_PART_SIZEOF);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       for (int i = 0; i < parts.length; i++) {
-        long at = (long) i * Structs.Xxh3Part.SIZEOF;
+        long at = (long) i * Structs.XXH3_PART_SIZEOF;
         structs
-            .putLong(at + Structs.Xxh3Part.STATE, leases.take(parts[i].checksum().state))
-            .putLong(at + Structs.Xxh3Part.DATA, leases.take(parts[i].buffer()) + parts[i].offset())
-            .putLong(at + Structs.Xxh3Part.BYTES, parts[i].bytes());
+            .putLong(at + Structs.XXH3_PART_STATE, leases.take(parts[i].checksum().state))
+            .putLong(
+                at + Structs.XXH3_PART_DATA, leases.take(parts[i].buffer()) + parts[i].offset())
+            .putLong(at + Structs.XXH3_PART_BYTES, parts[i].bytes());
       }
       call.run(unused -> context.binding().xxh3Update(context.handle(), address, parts.length));
     }

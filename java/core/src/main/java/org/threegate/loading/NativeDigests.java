@@ -41,8 +41,8 @@ final class NativeDigests {
     ByteBuffer block = ByteBuffer.allocateDirect(REST).order(ByteOrder.LITTLE_ENDIAN);
     long address = binding.addressOf(block);
     block
-        .putLong(Structs.ContextOptions.SIZE, Structs.ContextOptions.SIZEOF)
-        .putInt(Structs.ContextOptions.THREADS, THREADS);
+        .putLong(Structs.CONTEXT_OPTIONS_SIZE, Structs.CONTEXT_OPTIONS_SIZEOF)
+        .putInt(Structs.CONTEXT_OPTIONS_THREADS, THREADS);
     if (binding.contextCreate(address, address + OUT, address + ERROR, ERROR_BYTES) != 0) {
       return new LinkedHashMap<>();
     }
@@ -71,20 +71,20 @@ final class NativeDigests {
   private static Map<Path, String> digests(KernelBinding binding, long context, List<Part> parts) {
     int count = parts.size();
     ByteBuffer block =
-        ByteBuffer.allocateDirect((Structs.Span.SIZEOF + DIGEST) * count)
+        ByteBuffer.allocateDirect((Structs.SPAN_SIZEOF + DIGEST) * count)
             .order(ByteOrder.LITTLE_ENDIAN);
     for (int i = 0; i < count; i++) {
-      int span = Structs.Span.SIZEOF * i;
+      int span = Structs.SPAN_SIZEOF * i;
       block
-          .putLong(span + Structs.Span.DATA, parts.get(i).address())
-          .putLong(span + Structs.Span.BYTES, parts.get(i).bytes());
+          .putLong(span + Structs.SPAN_DATA, parts.get(i).address())
+          .putLong(span + Structs.SPAN_BYTES, parts.get(i).bytes());
     }
     long address = binding.addressOf(block);
     Map<Path, String> digests = new LinkedHashMap<>();
-    if (binding.sha256(context, address, count, 0, address + (long) Structs.Span.SIZEOF * count)
+    if (binding.sha256(context, address, count, 0, address + (long) Structs.SPAN_SIZEOF * count)
         == 0) {
       byte[] digest = new byte[DIGEST];
-      block.position(Structs.Span.SIZEOF * count);
+      block.position(Structs.SPAN_SIZEOF * count);
       for (Part part : parts) {
         block.get(digest);
         digests.merge(part.file(), HexFormat.of().formatHex(digest) + "\n", String::concat);

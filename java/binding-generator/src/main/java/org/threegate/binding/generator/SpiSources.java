@@ -74,29 +74,29 @@ final class SpiSources {
             """
             /**
              * Layouts of the structs of {@code threegate.h}: the size of each and the offsets of its fields, in
-             * bytes.
+             * bytes. One class has them all, because a class for each would take a tenth of the jar.
              */
             public final class Structs {
               private Structs() {}
             """);
     for (Header.Struct struct : header.structs()) {
+      String prefix = JavaNames.constant(struct.name()) + "_";
       java.append('\n')
-          .append(javadoc("  ", "Layout of " + Javadoc.code(struct.name()) + ".", struct.comment()))
-          .append("  public static final class ")
-          .append(JavaNames.type(struct.name()))
-          .append(" {\n")
-          .append("    /** Size of the struct in bytes. */\n")
-          .append(number("    ", "SIZEOF", struct.bytes()));
+          .append(javadoc("  ", "Size of " + Javadoc.code(struct.name()) + ".", struct.comment()))
+          .append(number("  ", prefix + "SIZEOF", struct.bytes()));
       for (Header.Field field : struct.fields()) {
         java.append('\n')
             .append(
                 javadoc(
-                    "    ",
-                    "Offset of " + Javadoc.code(field.declaration()) + ".",
+                    "  ",
+                    "Offset of "
+                        + Javadoc.code(field.declaration())
+                        + " in "
+                        + Javadoc.code(struct.name())
+                        + ".",
                     field.comment()))
-            .append(number("    ", JavaNames.constant(field.name()), field.offset()));
+            .append(number("  ", prefix + JavaNames.constant(field.name()), field.offset()));
       }
-      java.append("\n    private ").append(JavaNames.type(struct.name())).append("() {}\n  }\n");
     }
     return java.append("}\n").toString();
   }
