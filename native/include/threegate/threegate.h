@@ -548,7 +548,8 @@ typedef struct tg_svd_result {
   /**
    * The maximum over i of |A v_i - sigma_i u_i| and |A^T u_i - sigma_i v_i|, divided by sigma_1. It certifies that A has
    * singular values within residual * sigma_1 of these. It is 0 without vectors. With 32 triplets or more it may be larger
-   * than the maximum, because it then contains a bound of rounding errors, from sums of triplets with random signs.
+   * than the maximum, because it then contains the rounding errors as sums of triplets with random signs show them. That
+   * is an estimate, and not a bound for every matrix.
    */
   double residual;
   /** The largest entry of |U U^T - 1| and |V V^T - 1|. It is 0 without vectors. */

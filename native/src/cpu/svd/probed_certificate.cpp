@@ -148,7 +148,7 @@ void ProbedCertificate::combine(SimdLevel level, const Vectors<float>& vectors) 
   }
 }
 
-// Multiplies the sums with the matrix in float64, and returns a bound of the residuals.
+// Multiplies the sums with the matrix in float64, and returns the residuals with their rounding errors.
 double ProbedCertificate::probe(const View& view, double measured, const Vectors<float>& vectors) {
   const auto& functions = blas().wide;
   const lapack_int groups = blas_size(groups_);

@@ -88,14 +88,14 @@ interface ContextContract {
     try (Context context = Context.open(DEVICE, 1);
         NativeBuffer memory = context.allocate(1L << 28);
         Control control = Control.open(context)) {
-      Operand operand = Operand.of(Matrix.of(memory, Dtype.F8_E4M3, 1 << 14, 1 << 14));
+      // Pairs of two dtypes are not compared by their codes, which would end too soon.
+      Operand base = Operand.of(Matrix.of(memory, Dtype.F8_E4M3, 1 << 14, 1 << 14));
+      Operand tuned = Operand.of(Matrix.of(memory, Dtype.F8_E5M2, 1 << 14, 1 << 14));
       CompletableFuture<Void> other =
           CompletableFuture.runAsync(
               () ->
                   Bf16Diff.compare(
-                      context,
-                      new Bf16Diff.Pair(operand, operand, Bf16Diff.Profiles.NONE),
-                      control));
+                      context, new Bf16Diff.Pair(base, tuned, Bf16Diff.Profiles.NONE), control));
       while (control.done() == 0 && !other.isDone()) {
         Thread.onSpinWait();
       }
