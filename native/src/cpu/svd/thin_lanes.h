@@ -74,19 +74,19 @@ template <typename V, int64_t kColumns>
 }
 
 template <typename V>
-void product_of(int64_t count, int64_t length, int64_t columns, const float* rows, const float* matrix, float* copy,
+void product_of(int64_t count, int64_t length, const ThinColumns& columns, const float* copy, const float* matrix,
                 float* product) {
-  pack<V>(count, length, rows, copy);
   const int64_t size = kThinRows * ((length + V::kWidth - 1) / V::kWidth * V::kWidth);
-  int64_t j = 0;
-  for (; j + V::kColumns <= columns; j += V::kColumns) {
+  const int64_t all = columns.all;
+  int64_t j = columns.begin;
+  for (; j + V::kColumns <= columns.end; j += V::kColumns) {
     for (int64_t i = 0; i < count; i += kThinRows) {
-      multiply<V, V::kColumns>(length, columns, copy + i / kThinRows * size, matrix + j * length, product + i * columns + j);
+      multiply<V, V::kColumns>(length, all, copy + i / kThinRows * size, matrix + j * length, product + i * all + j);
     }
   }
-  for (; j < columns; ++j) {
+  for (; j < columns.end; ++j) {
     for (int64_t i = 0; i < count; i += kThinRows) {
-      multiply<V, 1>(length, columns, copy + i / kThinRows * size, matrix + j * length, product + i * columns + j);
+      multiply<V, 1>(length, all, copy + i / kThinRows * size, matrix + j * length, product + i * all + j);
     }
   }
 }

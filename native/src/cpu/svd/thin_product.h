@@ -21,10 +21,21 @@ inline int64_t thin_copy_size(int64_t count, int64_t length) { return count * ((
 // columns x length, and `product` is count x columns.
 void thin_product(SimdLevel level, int64_t count, int64_t length, int64_t columns, const float* rows, const float* matrix,
                   float* copy, float* product);
-void thin_product_avx2(int64_t count, int64_t length, int64_t columns, const float* rows, const float* matrix, float* copy,
-                       float* product);
-void thin_product_avx512(int64_t count, int64_t length, int64_t columns, const float* rows, const float* matrix, float* copy,
-                         float* product);
+
+// The columns begin .. end of a product.
+struct ThinColumns {
+  int64_t begin;
+  int64_t end;
+  int64_t all;
+};
+
+// The steps of a product: to copy the rows, and to multiply the copy with some rows of the matrix.
+void thin_copy_avx2(int64_t count, int64_t length, const float* rows, float* copy);
+void thin_copy_avx512(int64_t count, int64_t length, const float* rows, float* copy);
+void thin_multiply_avx2(int64_t count, int64_t length, const ThinColumns& columns, const float* copy, const float* matrix,
+                        float* product);
+void thin_multiply_avx512(int64_t count, int64_t length, const ThinColumns& columns, const float* copy, const float* matrix,
+                          float* product);
 
 // rows -= factors * matrix in float32, where `factors` is count x columns.
 void thin_subtract(SimdLevel level, int64_t count, int64_t length, int64_t columns, const float* factors, const float* matrix,

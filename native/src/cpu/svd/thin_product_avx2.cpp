@@ -22,9 +22,11 @@ struct Avx2 {
 
 }  // namespace
 
-void thin_product_avx2(int64_t count, int64_t length, int64_t columns, const float* rows, const float* matrix, float* copy,
-                       float* product) {
-  product_of<Avx2>(count, length, columns, rows, matrix, copy, product);
+void thin_copy_avx2(int64_t count, int64_t length, const float* rows, float* copy) { pack<Avx2>(count, length, rows, copy); }
+
+void thin_multiply_avx2(int64_t count, int64_t length, const ThinColumns& columns, const float* copy, const float* matrix,
+                        float* product) {
+  product_of<Avx2>(count, length, columns, copy, matrix, product);
 }
 
 void thin_subtract_avx2(int64_t count, int64_t length, int64_t columns, const float* factors, const float* matrix, float* rows) {

@@ -20,9 +20,11 @@ struct Avx512 {
 
 }  // namespace
 
-void thin_product_avx512(int64_t count, int64_t length, int64_t columns, const float* rows, const float* matrix, float* copy,
-                         float* product) {
-  product_of<Avx512>(count, length, columns, rows, matrix, copy, product);
+void thin_copy_avx512(int64_t count, int64_t length, const float* rows, float* copy) { pack<Avx512>(count, length, rows, copy); }
+
+void thin_multiply_avx512(int64_t count, int64_t length, const ThinColumns& columns, const float* copy, const float* matrix,
+                          float* product) {
+  product_of<Avx512>(count, length, columns, copy, matrix, product);
 }
 
 void thin_subtract_avx512(int64_t count, int64_t length, int64_t columns, const float* factors, const float* matrix,
