@@ -49,9 +49,8 @@ inline void require(tg_context* context, tg_status status) {
   }
 }
 
-// Opens a context with one thread.
-inline Context open_context() {
-  const tg_context_options options{sizeof(options), 1, TG_CPU, 0, 0};
+inline Context open_context(int threads = 1) {
+  const tg_context_options options{sizeof(options), threads, TG_CPU, 0, 0};
   tg_context* context = nullptr;
   char error[256] = "";
   if (tg_context_create(&options, &context, error, sizeof(error)) != TG_OK) {
