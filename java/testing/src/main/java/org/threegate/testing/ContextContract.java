@@ -86,11 +86,11 @@ interface ContextContract {
   @Test
   default void aContextTakesOneCallAtATime() throws InterruptedException {
     try (Context context = Context.open(DEVICE, 1);
-        NativeBuffer memory = context.allocate(1L << 28);
+        NativeBuffer memory = context.allocate(1L << 30);
         Control control = Control.open(context)) {
       // Pairs of two dtypes are not compared by their codes, which would end too soon.
-      Operand base = Operand.of(Matrix.of(memory, Dtype.F8_E4M3, 1 << 14, 1 << 14));
-      Operand tuned = Operand.of(Matrix.of(memory, Dtype.F8_E5M2, 1 << 14, 1 << 14));
+      Operand base = Operand.of(Matrix.of(memory, Dtype.F8_E4M3, 1 << 15, 1 << 15));
+      Operand tuned = Operand.of(Matrix.of(memory, Dtype.F8_E5M2, 1 << 15, 1 << 15));
       CompletableFuture<Void> other =
           CompletableFuture.runAsync(
               () ->
