@@ -50,7 +50,7 @@ extern "C" {
  * with every library of the same SONAME whose version is not lower than that of the header that the program was compiled
  * with. Changes that would break a compiled program change the SONAME.
  */
-#define TG_ABI_VERSION 19
+#define TG_ABI_VERSION 20
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
