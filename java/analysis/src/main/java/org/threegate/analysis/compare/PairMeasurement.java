@@ -89,12 +89,12 @@ public final class PairMeasurement {
    *
    * @param pair pair to measure
    * @param options geometry to measure
-   * @return number of bytes
+   * @return number of bytes; 0 for pairs whose geometry is not measured
    */
   public static long memory(WeightPair pair, GeometryOptions options) {
     long shorter = Math.min(pair.rows(), pair.columns());
     long longer = Math.max(pair.rows(), pair.columns());
-    if (pair.dimensions() < 2 || shorter == 0) {
+    if (pair.dimensions() < 2 || shorter == 0 || shorter > GeometryMeasurement.LONGEST_SHORT_SIDE) {
       return 0;
     }
     double rank = Math.min(shorter, Collections.max(options.ranksOf(shorter)));

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -29,11 +30,13 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
+import org.threegate.analysis.geometry.GeometryMeasurement;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.DigestKind;
@@ -129,6 +132,27 @@ class ComparisonTest {
     String expected = geometry(paths, 1, MemoryBudget.ofMachine());
     assertThat(geometry(paths, 2, MemoryBudget.ofMachine())).isEqualTo(expected);
     assertThat(geometry(paths, 3, new MemoryBudget(1, false))).isEqualTo(expected);
+  }
+
+  /** A matrix that is left out of the geometry must not count towards its memory. */
+  @Test
+  void matricesWithoutGeometryNeedNoMemory() throws IOException {
+    long side = GeometryMeasurement.LONGEST_SHORT_SIDE + 1;
+    String header =
+        "{\"large\":{\"dtype\":\"BF16\",\"shape\":[%d,%d],\"data_offsets\":[0,%d]}}"
+            .formatted(side, side, 2 * side * side);
+    Path path = directory.resolve("large.safetensors");
+    try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "rw")) {
+      file.writeLong(Long.reverseBytes(header.length()));
+      file.writeBytes(header);
+      file.setLength(8 + header.length() + 2 * side * side); // without data
+    }
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint large = Checkpoint.open(context, path)) {
+      List<WeightPair> pairs = Pairing.of(large, large, name -> true).pairs();
+      assertThat(pairs).hasSize(1);
+      assertThat(PairMeasurement.items(pairs, GEOMETRY.orElseThrow())).isEmpty();
+    }
   }
 
   private String geometry(List<Path> paths, int threads, MemoryBudget memory) throws IOException {
