@@ -205,11 +205,6 @@ public final class Workers implements AutoCloseable {
     }
   }
 
-  /** {@return the number of threads} */
-  public int count() {
-    return count;
-  }
-
   /** Cancels what runs and what is queued. */
   public void cancel() {
     control.cancel();

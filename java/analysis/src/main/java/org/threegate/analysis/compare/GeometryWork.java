@@ -40,11 +40,6 @@ final class GeometryWork implements AutoCloseable {
                     "threegate-geometry"));
   }
 
-  /** Returns the number of pairs that are measured at the same time. */
-  int atOnce() {
-    return workers.map(Workers::count).orElse(0);
-  }
-
   Future<Optional<TensorGeometry>> start(WeightPair pair) {
     if (workers.isEmpty() || pair.dimensions() < 2) {
       return CompletableFuture.completedFuture(Optional.empty());
