@@ -28,8 +28,9 @@
  *    work of any stream may then use its results. The context's stream is the legacy default stream of the device, which
  *    includes all streams that synchronise with it, or that of tg_context_set_stream. The call does not wait for work of
  *    other streams, nor for copies that write host memory.
- *  - After a failure of a device (TG_DEVICE for another reason than too little memory) every later call of the context
- *    returns TG_DEVICE.
+ *  - Device memory is that of the context's device, or managed memory. That of another device is refused.
+ *  - After an error that ends the work of this process on a device, such as an illegal address, every later call of the
+ *    context returns TG_DEVICE. Any other error concerns one call.
  *
  * Sources: "P" is arXiv 2511.08567, "The Path Not Taken: RLVR Provably Learns Off the Principals". Other sources are
  * cited in full.

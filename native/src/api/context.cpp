@@ -42,7 +42,7 @@ void run_on_pool(void* pool, int tasks, void (*body)(void* argument, int task), 
 
 }  // namespace
 
-CudaDevice::CudaDevice(const CudaFunctions& functions, int32_t index, ThreadPool& pool) : functions_(functions) {
+CudaDevice::CudaDevice(const CudaFunctions& functions, int32_t index, ThreadPool& pool) : functions_(functions), index_(index) {
   char text[kErrorBytes] = {};
   const Parallel parallel{&pool, run_on_pool, pool.threads()};
   const tg_status status = functions.open(index, &parallel, &session_, {text, kErrorBytes});

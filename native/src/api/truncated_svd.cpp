@@ -164,6 +164,11 @@ void solve(tg_context* context, const Batch& batch, tg_control* control, const t
     require_struct(control, "control");
   }
   require_workspace(workspace, matrices_at_once(context->pool, batch) * bytes_each(batch));
+  for (int64_t i = 0; i < batch.count; ++i) {
+    const std::string index = "[" + std::to_string(i) + "]";
+    require_own_device(*context, batch.matrices + i, "matrices" + index);
+    require_own_device(*context, batch.subtracted == nullptr ? nullptr : batch.subtracted + i, "subtracted" + index);
+  }
   begin_work(control, batch.count);
   for (int64_t i = 0; i < batch.count; ++i) {
     batch.results[i].status = TG_NOT_CONVERGED;

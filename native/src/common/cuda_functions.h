@@ -51,7 +51,8 @@ struct CudaFunctions {
   void (*close)(CudaSession* session);
   // Later calls wait for this stream. nullptr is the default stream.
   tg_status (*set_stream)(CudaSession* session, void* stream, CudaText error);
-  int32_t (*is_on_device)(const void* pointer);
+  // Returns whether the pointer is to memory of a device, and which one. Managed memory is on that of the session.
+  int32_t (*place_of)(CudaSession* session, const void* pointer, int32_t* device);
 
   int64_t (*diff_bytes)(CudaSession* session, const CudaDiff* items, int64_t count);
   tg_status (*diff)(CudaSession* session, const CudaDiff* items, int64_t count, tg_control* control, CudaText error);

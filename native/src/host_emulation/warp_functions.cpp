@@ -37,7 +37,4 @@ unsigned __reduce_add_sync(unsigned mask, unsigned value) {
   return own.result;
 }
 
-void __syncwarp(unsigned mask) {
-  int nothing = 0;
-  emulation::warp_collective("__syncwarp", mask, &nothing, [](void* const[32]) {});
-}
+void __syncwarp(unsigned mask) { emulation::sync_warp(mask); }

@@ -63,7 +63,7 @@ void check_library(int status, const char* what) {
   if (status == kAllocationFailed || status == kCublasAllocationFailed) {
     throw Error(TG_OUT_OF_MEMORY, std::string(what) + ": the device has too little memory");
   }
-  throw DeviceFailure(TG_DEVICE, std::string(what) + " failed with status " + std::to_string(status));
+  throw Error(TG_DEVICE, std::string(what) + " failed with status " + std::to_string(status));
 }
 
 }  // namespace

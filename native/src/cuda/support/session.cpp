@@ -6,6 +6,9 @@ CudaSession::CudaSession(int32_t index, const Parallel& threads) : device(index)
   cudaDeviceProp properties{};
   cuda::check(cudaGetDeviceProperties(&properties, index), "the device's properties");
   multiprocessors = properties.multiProcessorCount;
+  int limit = 0;
+  cuda::check(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, index), "the shared memory of a block");
+  shared_bytes_per_block = limit;
 }
 
 void CudaSession::set_stream(cudaStream_t stream) {
@@ -47,13 +50,18 @@ DeviceScope::DeviceScope(int32_t device) {
 
 DeviceScope::~DeviceScope() { cudaSetDevice(previous_); }
 
-bool is_on_device(const void* pointer) {
+cudaPointerAttributes attributes_of(const void* pointer) {
   cudaPointerAttributes attributes{};
   if (pointer == nullptr || cudaPointerGetAttributes(&attributes, pointer) != cudaSuccess) {
     cudaGetLastError();
-    return false;
+    attributes.type = cudaMemoryTypeUnregistered;
   }
-  return attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+  return attributes;
+}
+
+bool is_on_device(const void* pointer) {
+  const cudaMemoryType type = attributes_of(pointer).type;
+  return type == cudaMemoryTypeDevice || type == cudaMemoryTypeManaged;
 }
 
 }  // namespace cuda

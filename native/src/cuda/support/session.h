@@ -41,6 +41,7 @@ struct CudaSession {
 
   int32_t device;
   int multiprocessors = 1;
+  int64_t shared_bytes_per_block = 0;  // at most, for kernels that ask for it
   Parallel parallel;
   std::array<Slot, 2> slots;
   cuda::DeviceMemory memory;                  // memory of the current call
@@ -72,14 +73,18 @@ inline void check_cancelled(const tg_control* control) {
   }
 }
 
+// The attributes of any memory. That of the host is unregistered unless it is page-locked.
+cudaPointerAttributes attributes_of(const void* pointer);
+// Also true for managed memory.
 bool is_on_device(const void* pointer);
 
-// Runs `body` and converts its exceptions to a status. A failure of the device is kept, and nothing runs on the session
-// afterwards.
+// Runs `body` and converts its exceptions to a status. An error that ends the work of the process on the device is kept, and
+// nothing runs on the session afterwards. Other errors concern this call only.
 template <typename Body>
 tg_status reported(CudaSession* session, CudaText error, Body body) noexcept {
   std::string message;
   tg_status status = TG_OK;
+  bool lost = false;
   try {
     if (!session->failure.empty()) {
       throw Error(TG_DEVICE, "this context's device failed earlier (" + session->failure + "); close it and open another");
@@ -88,17 +93,18 @@ tg_status reported(CudaSession* session, CudaText error, Body body) noexcept {
     try {
       body();
     } catch (...) {
-      // No operation may be in progress on memory that the caller frees.
+      cudaGetLastError();  // resets an error that can be reset
+      // No operation may be in progress on memory that the caller frees. The waits also return an error that stays.
       for (auto& slot : session->slots) {
-        cudaStreamSynchronize(slot.stream.get());
+        lost = cudaStreamSynchronize(slot.stream.get()) != cudaSuccess || lost;
       }
       throw;
     }
-  } catch (const DeviceFailure& failure) {
-    status = describe_current_exception(message);
-    session->failure = failure.what();
   } catch (...) {
     status = describe_current_exception(message);
+    if (lost) {
+      session->failure = message;
+    }
   }
   copy_text(message, error.text, error.capacity);
   return status;
