@@ -47,6 +47,7 @@ struct Block {
 
 [[gnu::tls_model("initial-exec")]] thread_local int current = -1;
 Range stacks{};
+bool instrumented = false;  // whether there are kernels that call the functions below
 
 // The data of this library or program, in which static shared memory lies.
 Range own_data() {
@@ -264,14 +265,32 @@ void note_access(const void* address, size_t bytes, Access access) {
 namespace races {
 
 void begin_launch(int threads, const Range& of_threads) {
-  stacks = of_threads;
-  detector().begin_launch(threads);
+  if (instrumented) {
+    stacks = of_threads;
+    detector().begin_launch(threads);
+  }
 }
-void begin_block(uint64_t block, const Range& dynamic_shared) { detector().begin_block(block, dynamic_shared); }
-void run_thread(int thread) { current = thread; }
-void pass_barrier() { detector().pass_barrier(); }
-void pass_warp_barrier(int warp) { detector().pass_warp_barrier(warp); }
-void pass_fence() { detector().pass_fence(); }
+void begin_block(uint64_t block, const Range& dynamic_shared) {
+  if (instrumented) {
+    detector().begin_block(block, dynamic_shared);
+  }
+}
+void run_thread(int thread) { current = instrumented ? thread : -1; }
+void pass_barrier() {
+  if (instrumented) {
+    detector().pass_barrier();
+  }
+}
+void pass_warp_barrier(int warp) {
+  if (instrumented) {
+    detector().pass_warp_barrier(warp);
+  }
+}
+void pass_fence() {
+  if (instrumented) {
+    detector().pass_fence();
+  }
+}
 
 }  // namespace races
 }  // namespace emulation
@@ -304,7 +323,7 @@ TG_ACCESSES(16)
 extern "C" {
 void __tsan_read_range(void* address, size_t bytes) { emulation::note_access(address, bytes, emulation::Access::kRead); }
 void __tsan_write_range(void* address, size_t bytes) { emulation::note_access(address, bytes, emulation::Access::kWrite); }
-void __tsan_init() {}
+void __tsan_init() { emulation::instrumented = true; }
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void*, void*) {}
