@@ -497,6 +497,7 @@ void bench_patch(tg_context* context, double bandwidth) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a run that is stopped leaves its figures
   const double share = count > 1 ? std::atof(arguments[1]) : 1;
   const tg_context_options options{sizeof(options), 0, TG_CUDA, 0, 0};
   tg_context* context = nullptr;
