@@ -9,6 +9,23 @@ __global__ void __launch_bounds__(256) clean_kernel(const float4* in, float* out
   out[threadIdx.x] = sum;
 }
 
+// Entries of one value need much arithmetic, which is not on the common path.
+__global__ void __launch_bounds__(256) rare_kernel(const float4* in, float* out, int count) {
+  float sum = 0;
+#pragma unroll 1
+  for (int i = threadIdx.x; i < count; i += 256) {
+    const float4 value = in[i];
+    if (value.x == 3.0F) {
+#pragma unroll
+      for (int k = 0; k < 200; ++k) {
+        sum = fmaf(sum, value.y, static_cast<float>(k) * 0.37F);
+      }
+    }
+    sum += value.z;
+  }
+  out[threadIdx.x] = sum;
+}
+
 __global__ void __launch_bounds__(256) local_memory_kernel(const float* in, float* out, int count) {
   float values[64] = {};
   for (int i = threadIdx.x; i < count; i += 256) {
