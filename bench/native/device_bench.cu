@@ -2,7 +2,8 @@
 // have a flat bulk of singular values and a few spikes, as weights have. They are made on the device and stay there. Prints one
 // figure per line: name TAB value TAB unit.
 //
-//   threegate_bench_device [SHARE]      the share of a model of 6.7 billion weights, 1 by default
+//   threegate_bench_device [SHARE [SECTION...]]      the share of a model of 6.7 billion weights, 1 by default, and what to
+//   measure
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -10,8 +11,10 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "threegate/threegate.h"
@@ -508,11 +511,16 @@ int main(int count, char** arguments) {
   }
   const double bandwidth = copy_bandwidth();
   print("copy bandwidth", bandwidth, "bytes/s");
-  bench_diff(context, share, bandwidth);
-  bench_svd(context, share, bandwidth);
-  bench_mask(context);
-  bench_sets(context, bandwidth);
-  bench_curvature(context, bandwidth);
-  bench_patch(context, bandwidth);
+  const std::pair<const char*, std::function<void()>> sections[] = {{"diff", [&] { bench_diff(context, share, bandwidth); }},
+                                                                    {"svd", [&] { bench_svd(context, share, bandwidth); }},
+                                                                    {"mask", [&] { bench_mask(context); }},
+                                                                    {"sets", [&] { bench_sets(context, bandwidth); }},
+                                                                    {"curvature", [&] { bench_curvature(context, bandwidth); }},
+                                                                    {"patch", [&] { bench_patch(context, bandwidth); }}};
+  for (const auto& [name, run] : sections) {
+    if (count <= 2 || std::find(arguments + 2, arguments + count, std::string(name)) != arguments + count) {
+      run();
+    }
+  }
   return tg_context_destroy(context) == TG_OK ? 0 : 1;
 }

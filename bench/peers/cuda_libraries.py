@@ -5,12 +5,12 @@ import sys
 
 
 def directories():
-    """The directories with shared libraries in the packages of NVIDIA, wherever this Python has them."""
-    package = importlib.util.find_spec("nvidia")
+    """The directories with CUDA libraries in the packages of NVIDIA and of torch, wherever this Python has them."""
     found = {}
-    for place in package.submodule_search_locations or [] if package else []:
-        for file in sorted(pathlib.Path(place).rglob("lib*.so*")):
-            found.setdefault(file.parent)
+    for package in filter(None, map(importlib.util.find_spec, ("nvidia", "torch"))):
+        for place in package.submodule_search_locations or []:
+            for file in sorted(pathlib.Path(place).rglob("libcu*.so*")):
+                found.setdefault(file.parent)
     return list(found)
 
 
@@ -23,4 +23,4 @@ if __name__ == "__main__":
     for directory in directories():
         print(directory)
     if not directories():
-        print(f"{sys.executable} has no packages of NVIDIA", file=sys.stderr)
+        print(f"{sys.executable} has no CUDA libraries", file=sys.stderr)
