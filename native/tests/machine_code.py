@@ -15,6 +15,8 @@ STORES = (0x185, 0x186)
 BRANCH, CALLS, INDIRECT, EXIT, RETURN = 0x147, (0x143, 0x144), (0x149, 0x14A, 0x14C), 0x14D, 0x150
 MATRIX, WARPGROUP_MATRIX = 0x03C, 0x1F0
 LOCAL_MEMORY = (0x183, 0x187)
+# Stores, atomic operations and copies. Atomic operations on an address of unknown space contain others, which never run.
+WRITES_SHARED_MEMORY = (0x188, 0x18C, COPY_TO_SHARED, 0x1B4, 0x1BA)
 # The units of an instruction. Those that are not listed here add, compare, shift or select integers.
 UNITS = {
     "float32": (0x020, 0x021, 0x023, 0x031, 0x035),
@@ -195,6 +197,10 @@ class Kernel:
     def uses_local_memory(self):
         return self.stack > 0 or any(i.opcode in LOCAL_MEMORY for i in self.instructions)
 
+    def uses_dynamic_shared_memory(self):
+        """Whether it has none of its own and uses some; a kernel with both is not found."""
+        return self.static_shared == 0 and any(i.opcode in WRITES_SHARED_MEMORY for i in self.instructions)
+
     def loops(self):
         """All loops, the ones within others included."""
         found, work = [], [(set(self._begins), None)]
@@ -293,7 +299,8 @@ def read(path):
         properties = sections.get(".nv.info." + name[6:])
         if name.startswith(".text.") and properties:
             kernel = kernels[name[6:]] = Kernel(name[6:], architecture, code, functions[number])
-            kernel.threads = next((struct.unpack_from("<I", own)[0] for attribute, own in _records(properties[2]) if attribute == 0x05), 0)
+            # Without __launch_bounds__ a launch may have all threads of a block.
+            kernel.threads = next((struct.unpack_from("<I", own)[0] for attribute, own in _records(properties[2]) if attribute == 0x05), 1024)
             # Since compute capability 9.0 the system has one of these kilobytes.
             shared = sections.get(".nv.shared." + name[6:], (0, 0))[1]
             kernel.static_shared = max(0, shared - (1024 if architecture >= 90 else 0))
