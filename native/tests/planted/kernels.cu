@@ -77,3 +77,6 @@ __global__ void __launch_bounds__(256) unstated_kernel(const float* in, float* o
 }
 
 __global__ void __launch_bounds__(256) unlisted_kernel(const float* in, float* out) { out[threadIdx.x] = in[threadIdx.x]; }
+
+// The table states products of matrices.
+__global__ void __launch_bounds__(256) misread_kernel(const float* in, float* out) { out[threadIdx.x] = in[threadIdx.x]; }
