@@ -180,6 +180,8 @@ GROUPS = {"quick": (60, quick), **{f"{name}, {rows} x {columns}": (seconds, lamb
 
 
 def run_group(name, options):
+    if name.startswith("cuSOLVER") and options.device != "cuda":
+        sys.exit(f"{name}: needs a GPU")
     try:
         GROUPS[name][1](Device(options.device), options.share)
     except (AttributeError, OSError, RuntimeError) as error:
