@@ -1,5 +1,6 @@
-// Instructions without functions in CUDA C++: matrix products of a warp and asynchronous copies to shared memory. See the PTX ISA
-// 8.0, sections on mma.m16n8k16, ldmatrix and cp.async. The emulation implements them with their documented layouts.
+// Instructions without functions in CUDA C++: matrix products of a warp, asynchronous copies to shared memory, and words that
+// blocks share. See the PTX ISA 8.0, sections on mma.m16n8k16, ldmatrix, cp.async, ld and st. The emulation implements them with
+// their documented layouts.
 #ifndef THREEGATE_CUDA_SUPPORT_INSTRUCTIONS_H
 #define THREEGATE_CUDA_SUPPORT_INSTRUCTIONS_H
 
@@ -40,11 +41,26 @@ __device__ inline void copy_16_asynchronously(void* to, const void* from) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
 }
+// Copies 16 aligned bytes in the same way, or sets them to zeros.
+__device__ inline void copy_16_or_zeros_asynchronously(void* to, const void* from, bool copies) {
+  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(copies ? 16 : 0) : "memory");
+}
 __device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Waits until at most kLeft of the committed groups are not complete.
 template <int kLeft>
 __device__ inline void wait_for_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+}
+
+// Words by which blocks of one launch tell each other how far they are. Each of them is read and written as a whole.
+__device__ inline uint64_t load_shared_state(const uint64_t* from) {
+  uint64_t state;
+  asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(state) : "l"(from) : "memory");
+  return state;
+}
+__device__ inline void store_shared_state(uint64_t* to, uint64_t state) {
+  asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(to), "l"(state) : "memory");
 }
 
 }  // namespace

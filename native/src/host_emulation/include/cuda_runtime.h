@@ -214,6 +214,7 @@ T __shfl_up_sync(unsigned mask, T value, unsigned distance) {
 }
 unsigned __ballot_sync(unsigned mask, int predicate);
 unsigned __reduce_add_sync(unsigned mask, unsigned value);
+unsigned __reduce_max_sync(unsigned mask, unsigned value);
 void __syncwarp(unsigned mask = 0xffffffffU);
 inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
 inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == 0xffffffffU; }
@@ -239,6 +240,11 @@ T atomicMax(T* address, U value) {
 
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline int __popcll(unsigned long long value) { return __builtin_popcountll(value); }
+inline unsigned __vminu2(unsigned a, unsigned b) {
+  const unsigned low = (a & 0xffffU) < (b & 0xffffU) ? a & 0xffffU : b & 0xffffU;
+  const unsigned high = a >> 16 < b >> 16 ? a >> 16 : b >> 16;
+  return high << 16 | low;
+}
 inline int __ffs(int value) { return __builtin_ffs(value); }
 inline unsigned __float_as_uint(float value) {
   unsigned bits;

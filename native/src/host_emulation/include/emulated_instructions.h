@@ -11,11 +11,19 @@ void load_matrices(uint32_t (&out)[4], const void* row);
 void load_matrices_transposed(uint32_t (&out)[4], const void* row);
 
 inline void copy_16_asynchronously(void* to, const void* from) { emulation::copy_asynchronously(to, from, 16); }
+inline void copy_16_or_zeros_asynchronously(void* to, const void* from, bool copies) {
+  static const unsigned char zeros[16] = {};
+  emulation::copy_asynchronously(to, copies ? from : zeros, 16);
+}
 inline void commit_copies() { emulation::commit_copies(); }
 template <int kLeft>
 void wait_for_copies() {
   emulation::wait_for_copies(kLeft);
 }
+
+// Blocks run one after the other, and fibers change at collective operations only.
+inline uint64_t load_shared_state(const uint64_t* from) { return *from; }
+inline void store_shared_state(uint64_t* to, uint64_t state) { *to = state; }
 
 }  // namespace threegate::cuda
 
