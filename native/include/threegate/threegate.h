@@ -1101,7 +1101,7 @@ typedef struct tg_patch_entries {
  * number of these elements. If `entries` has too little room, `changed` is still correct, and what was written to the entries
  * must not be used. `entries` has the width and the form of the pair.
  *
- * It takes one pass on the CPU and two on a device. The result is the same on every device and for any number of threads.
+ * It takes one pass. The result is the same on every device and for any number of threads.
  */
 TG_API tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const tg_patch_entries* entries,
                                   int64_t* changed);
