@@ -6,11 +6,12 @@
 // 2. Where a lane has differing pairs, it takes them one by one from the tile, and puts them into the queue of the warp.
 // 3. Whenever 32 pairs are in the queue, each lane does the arithmetic of tg_diff_result on one of them.
 //
-// Bytes: 4 a pair of bf16. The ceiling is to be the bandwidth: an H200 brings 4 KB a multiprocessor in the time in which that
-// issues 880 instructions of a warp. Instructions a tile of 1024 pairs of bf16, counted in the code for compute capability 9.0:
-// 198 where nothing differs, 80 more where anything does, 68 for each pair of the lane that has most, and 46 for every 32 pairs.
-// That makes 420 with 1 % changed, 910 with 10 % and 3,900 with 100 %. A square takes one conversion to float64 and one fused
-// multiplication. The conversions fill 29 % of their pipe, which has a quarter of the rate of others.
+// Bytes: 4 a pair of bf16. The ceiling is to be the bandwidth: an H200 brings 4 KB to a multiprocessor in the time in which that
+// issues 880 instructions of a warp. Instructions for a tile of 1024 pairs of bf16, counted in the code for compute
+// capability 9.0: 198 where nothing differs, 80 more where anything does, 68 for each pair of the lane that has most, 46 for
+// every 32 pairs, and 28 for the begin and the end of a unit. That makes 450 with 1 % changed, 940 with 10 % and 4,000 with all
+// of them. A square takes one conversion to float64 and one fused multiplication. The conversions fill 29 % of their pipe, which
+// has a quarter of the rate of others.
 //
 // Tried before: arithmetic in place, for each of the 32 pairs of a lane. That was 118 KB of code, which no instruction cache
 // holds, 24 instructions a pair without changes, and a warp took the long way wherever one lane had to. Doubles built by integers

@@ -2,10 +2,10 @@
 // ones. It lists them in shared memory in their order, learns from the blocks before how many there are before its own
 // (look_back.h), and writes entries that follow each other. Values are read again, because they are in a cache still.
 //
-// Bytes: both sides once, a word for each tile, and 4 + width for each entry. The ceiling is to be the bandwidth. Instructions of
-// a warp for 4 KB of two-byte elements, counted in the code for compute capability 9.0: 225 without changes, and about 330 with 1
-// % changed, of 880 that an H200 issues in the time of 4 KB. Five blocks have 160 KB on the way. The wait for the blocks before
-// takes one or two trips to the second-level cache, which are hidden while the other blocks of a multiprocessor load.
+// Bytes: both sides once, a word for each tile, and 4 + width for each entry. The ceiling is to be the bandwidth. A warp takes
+// 192 instructions for 4 KB of two-byte elements without changes, and about 300 where 1 % changed, counted in the code for
+// compute capability 9.0. An H200 issues 880 in the time of 4 KB. Five blocks have 160 KB on the way. The wait for the blocks
+// before takes one or two trips to the second-level cache, which are hidden while the other blocks of a multiprocessor load.
 //
 // Tried before: one pass to count, sums of tiles on the host, and one pass to write. Both read the pair, two bytes at a time, and
 // both waited for the host. Elements that are not aligned to 16 bytes, and the last tile, are compared one by one.
