@@ -201,11 +201,16 @@ class SubspaceIteration {
   void upload(const Steps& steps) { put(steps, device_tasks_); }
   [[nodiscard]] const Task* step(size_t index) const { return device_tasks_ + index * states_.size(); }
 
+  void split(Side side, const Task* tasks) {
+    check(launch_split_vectors(side, device_problems_, tasks, count_, side == Side::kShort ? most_short_ : most_long_, vectors_,
+                               tile_vectors(vectors_), stream()),
+          "vectors in bf16 terms");
+  }
   void to_long(const Task* tasks) {
     check(launch_to_long_side(device_problems_, tasks, device_to_long_, static_cast<int64_t>(to_long_.size()),
                               tile_vectors(vectors_), stream()),
           "products");
-    check(launch_split_vectors(Side::kLong, device_problems_, tasks, count_, vectors_ * most_long_, stream()), "products");
+    split(Side::kLong, tasks);
   }
   void to_short(const Task* tasks) {
     check(launch_to_short_side(device_problems_, tasks, device_to_short_, static_cast<int64_t>(to_short_.size()),
@@ -259,7 +264,7 @@ class SubspaceIteration {
         check(launch_deflate(device_problems_, tasks, count_, vectors_, stream()), "a filter");
       }
       if (j < most) {
-        check(launch_split_vectors(Side::kShort, device_problems_, tasks, count_, vectors_ * most_short_, stream()), "a filter");
+        split(Side::kShort, tasks);
       }
     }
   }
@@ -287,7 +292,7 @@ class SubspaceIteration {
       check(launch_cholesky(device_problems_, step(i), count_, vectors_, stream()), "orthonormal vectors");
       check(launch_mix(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
     }
-    check(launch_split_vectors(Side::kShort, device_problems_, step(1), count_, vectors_ * most_short_, stream()), "products");
+    split(Side::kShort, step(1));
     check(launch_to_long_side(device_problems_, step(1), device_to_long_, static_cast<int64_t>(to_long_.size()),
                               tile_vectors(vectors_), stream()),
           "products");
@@ -295,7 +300,7 @@ class SubspaceIteration {
     check(launch_eigen(device_problems_, step(2), count_, vectors_, stream()), "a rotation");
     check(launch_mix(Side::kShort, device_problems_, step(2), count_, most_short_, vectors_, stream()), "a rotation");
     check(launch_mix(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
-    check(launch_split_vectors(Side::kLong, device_problems_, step(2), count_, vectors_ * most_long_, stream()), "products");
+    split(Side::kLong, step(2));
     to_short(step(2));
     check(launch_residual(device_problems_, step(3), count_, vectors_, stream()), "residuals");
   }

@@ -50,7 +50,7 @@ struct Problem {
   float* x[3];         // vectors x short_side: those of the last steps of the filter, or before and after a change of basis
   float* y[2];         // vectors x long_side
   float* z;            // vectors x short_side: A^T y
-  uint16_t* x_planes;  // kPlanes x vectors x short_side
+  uint16_t* x_planes;  // tiles x kPlanes x vectors of a tile x short_side
   uint16_t* y_planes;
   double* partial;   // partial products of vectors
   double* gram;      // vectors x vectors
@@ -94,9 +94,9 @@ cudaError_t launch_to_short_side(const Problem* problems, const Task* tasks, con
 cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries, cudaStream_t stream);
 // Makes the vectors of x[x_to] after the locked ones orthogonal to the locked ones.
 cudaError_t launch_deflate(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
-// Computes the planes of x[x_to] or y[y_to].
-cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries,
-                                 cudaStream_t stream);
+// Computes the planes of x[x_to] or y[y_to]. All problems have `vectors` vectors.
+cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
+                                 int vectors, int tile_vectors, cudaStream_t stream);
 
 // gram = V V^T, where V is x[x_from] or y[y_from]. The sums are in float64 in a fixed order.
 cudaError_t launch_gram(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,

@@ -7,6 +7,12 @@
 namespace threegate::cuda {
 
 void multiply_add_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+inline void multiply_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  for (float& number : c) {
+    number = 0;
+  }
+  multiply_add_bf16(c, a, b);
+}
 void load_matrices(uint32_t (&out)[4], const void* row);
 void load_matrices_transposed(uint32_t (&out)[4], const void* row);
 
