@@ -24,10 +24,11 @@ int64_t source_bytes(const CudaSvdBatch& batch, int64_t i) {
   return padded(staged_bytes(batch.matrices[i])) + (subtracted == nullptr ? 0 : padded(staged_bytes(*subtracted)));
 }
 
-bool bring_source(CudaSession& session, const CudaSvdBatch& batch, int64_t i, uint8_t* staging, Range* range,
-                  const tg_control* control, Source& source, double& scale) {
+Source stage_source(CudaSession& session, const CudaSvdBatch& batch, int64_t i, uint8_t* staging, uint64_t* largest,
+                    const tg_control* control) {
   const tg_operand& matrix = batch.matrices[i];
   const tg_operand* subtracted = subtracted_of(batch, i);
+  Source source{};
   source.entries = stage(session, matrix, staging, control);
   if (subtracted != nullptr) {
     source.subtracted = stage(session, *subtracted, staging + padded(staged_bytes(matrix)), control);
@@ -35,18 +36,21 @@ bool bring_source(CudaSession& session, const CudaSvdBatch& batch, int64_t i, ui
   }
   source.rows = matrix.values.rows;
   source.columns = matrix.values.columns;
-  check(cudaMemsetAsync(range, 0, sizeof(Range), session.stream()), "the range of a matrix");
-  check(launch_range(source, range, session.stream()), "the range of a matrix");
-  Range found{};
-  check(cudaMemcpyAsync(&found, range, sizeof(found), cudaMemcpyDeviceToHost, session.stream()), "the range of a matrix");
+  source.scale = 1;
+  check(cudaMemsetAsync(largest, 0, sizeof(*largest), session.stream()), "the range of a matrix");
+  return source;
+}
+
+bool find_scale(CudaSession& session, const CudaSvdBatch& batch, int64_t i, const uint64_t* largest, double& scale) {
+  double found = 0;
+  check(cudaMemcpyAsync(&found, largest, sizeof(found), cudaMemcpyDeviceToHost, session.stream()), "the range of a matrix");
   check(cudaStreamSynchronize(session.stream()), "the range of a matrix");
-  const auto largest = bit_cast<double>(found.largest);
-  if (found.not_finite != 0 || largest == 0) {
+  if (!std::isfinite(found) || found == 0) {
     // The caller reports both cases.
     batch.results[i].status = TG_NOT_CONVERGED;
     return false;
   }
-  scale = scale_for(largest);
+  scale = scale_for(found);
   return true;
 }
 

@@ -91,7 +91,7 @@ class SubspaceIteration {
     device_tasks_ = layout.take<Task>(count * kMostTasks);
     device_to_long_ = layout.take<Tile>(long_tiles);
     device_to_short_ = layout.take<Tile>(short_tiles);
-    ranges_ = layout.take<Range>(count);
+    largest_ = layout.take<uint64_t>(count);
   }
 
   template <typename T>
@@ -127,20 +127,25 @@ class SubspaceIteration {
     check_cancelled(control_);
     State& state = states_[i];
     Problem& problem = problems_[i];
-    Source source{};
-    if (!bring_source(session_, batch_, state.index, staging_, ranges_ + i, control_, source, state.scale)) {
-      state.done = true;
-      return;
-    }
+    Source source = stage_source(session_, batch_, state.index, staging_, largest_ + i, control_);
     source.planes = problem.a_planes;
-    source.scale = state.scale;
     uint16_t* planes[kPlanes] = {};
     for (int plane = 0; plane < problem.a_planes; ++plane) {
       planes[plane] = const_cast<uint16_t*>(problem.a[plane]);
     }
-    check(launch_split_matrix(source, planes, problem.stride, problem.short_side * problem.long_side / problem.stride, stream()),
-          "a matrix in bf16 terms");
-    check(cudaStreamSynchronize(stream()), "a matrix in bf16 terms");
+    const auto split = [&] {
+      check(launch_split_matrix(source, planes, problem.stride, problem.short_side * problem.long_side / problem.stride,
+                                largest_ + i, stream()),
+            "a matrix in bf16 terms");
+    };
+    // Few matrices need another scale than 1, so that most are read once.
+    split();
+    state.done = !find_scale(session_, batch_, state.index, largest_ + i, state.scale);
+    if (!state.done && state.scale != 1) {
+      source.scale = state.scale;
+      split();
+      check(cudaStreamSynchronize(stream()), "a matrix in bf16 terms");
+    }
   }
 
   // Fills the first vectors. They are random, or those of the start and a few random ones.
@@ -158,27 +163,20 @@ class SubspaceIteration {
       }
     }
     put(numbers, random_);
-    Entries entries{};
-    entries.data = reinterpret_cast<const uint8_t*>(random_);
-    entries.row_stride = length;
-    entries.block_rows = 1;
-    entries.block_columns = 1;
-    entries.dtype = TG_F32;
     for (size_t i = 0; i < states_.size(); ++i) {
       const Problem& problem = problems_[i];
       const int64_t own = short_side(batch_.matrices[states_[i].index].values);
-      check(launch_narrow(entries, vectors_, own, problem.x[0], problem.short_side, stream()), "the first vectors");
+      check(launch_narrow(reinterpret_cast<const uint8_t*>(random_), TG_F32, length, vectors_, own, problem.x[0],
+                          problem.short_side, stream()),
+            "the first vectors");
       if (batch_.starts != nullptr) {
         const tg_matrix& basis = batch_.starts[states_[i].index].basis;
         const int64_t known = vectors_ - kProbes;
         const tg_matrix leading{basis.data, known, own, basis.row_stride, basis.dtype, 0};
         check(cudaStreamSynchronize(stream()), "the first vectors");
         copy_matrix(session_, leading, staging_, control_);
-        Entries given = entries;
-        given.data = staging_;
-        given.row_stride = own;
-        given.dtype = basis.dtype;
-        check(launch_narrow(given, known, own, problem.x[0], problem.short_side, stream()), "the first vectors");
+        check(launch_narrow(staging_, basis.dtype, own, known, own, problem.x[0], problem.short_side, stream()),
+              "the first vectors");
       }
     }
     check(cudaStreamSynchronize(stream()), "the first vectors");
@@ -398,7 +396,7 @@ class SubspaceIteration {
   Task* device_tasks_ = nullptr;
   Tile* device_to_long_ = nullptr;
   Tile* device_to_short_ = nullptr;
-  Range* ranges_ = nullptr;
+  uint64_t* largest_ = nullptr;  // magnitudes, as bits of a double
   int64_t count_ = 0;
   int32_t vectors_ = 0;
   int64_t longest_ = 0;  // largest short side without padding

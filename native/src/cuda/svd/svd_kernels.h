@@ -16,13 +16,6 @@ constexpr int64_t kVectorPadding = 32;
 constexpr int kPlanes = 3;             // bf16 terms of a float32 number
 constexpr int64_t kMostVectors = 512;  // vectors of a block
 
-// The largest magnitude of the entries, as bits of a double, and whether all of them are finite.
-struct Range {
-  uint64_t largest;
-  uint32_t not_finite;
-  uint32_t reserved;
-};
-
 // A matrix: entries, or a difference of entries, times a power of two. It becomes a sum of bf16 matrices.
 struct Source {
   Entries entries;
@@ -33,9 +26,12 @@ struct Source {
   int64_t columns;
   double scale;
 };
-cudaError_t launch_range(const Source& source, Range* range, cudaStream_t stream);
+// Raises `largest` to the largest magnitude of the entries before the scale, as bits of a double. It is not finite if one of them
+// is not.
+cudaError_t launch_range(const Source& source, uint64_t* largest, cudaStream_t stream);
+// Does the same, and writes the planes of the scaled entries, all in one pass.
 cudaError_t launch_split_matrix(const Source& source, uint16_t* const (&planes)[kPlanes], int64_t stride, int64_t padded_rows,
-                                cudaStream_t stream);
+                                uint64_t* largest, cudaStream_t stream);
 
 // One matrix of a batch.
 struct Problem {
@@ -129,9 +125,9 @@ cudaError_t launch_normalise(double* vectors, int64_t length, int64_t count, dou
 cudaError_t launch_distance(const double* z, const double* x, const double* norms, int64_t length, int64_t count,
                             double* distances, cudaStream_t stream);
 
-// Writes the rows of a start, or of random numbers (rank x length, contiguous), to x[0] of one problem.
-cudaError_t launch_narrow(const Entries& entries, int64_t count, int64_t length, float* vectors, int64_t stride,
-                          cudaStream_t stream);
+// Writes the rows of a start, or of random numbers, as float32 with zeros up to the stride.
+cudaError_t launch_narrow(const uint8_t* rows, tg_dtype dtype, int64_t row_stride, int64_t count, int64_t length, float* vectors,
+                          int64_t stride, cudaStream_t stream);
 
 }  // namespace threegate::cuda
 

@@ -23,8 +23,8 @@ __device__ inline Place place(const Task* tasks, int blocks_each) {
           static_cast<int64_t>(blocks_each) * kThreads};
 }
 
-constexpr int kGroup = 4;                            // neighbouring entries of a thread
-constexpr int kPieceLength = 4 * kGroup * kThreads;  // entries of a vector that a block splits
+constexpr int kFour = 4;                            // neighbouring entries of a thread
+constexpr int kPieceLength = 4 * kFour * kThreads;  // entries of a vector that a block splits
 
 __global__ void __launch_bounds__(kThreads) filter_kernel(const Problem* problems, const Task* tasks, int blocks_each) {
   const Place own = place(tasks, blocks_each);
@@ -37,8 +37,8 @@ __global__ void __launch_bounds__(kThreads) filter_kernel(const Problem* problem
   const auto* before = reinterpret_cast<const float4*>(problem.x[task.x_before]);
   const auto* product = reinterpret_cast<const float4*>(problem.z);
   auto* to = reinterpret_cast<float4*>(problem.x[task.x_to]);
-  const int64_t count = problem.vectors * problem.short_side / kGroup;
-  const int64_t locked = task.locked * problem.short_side / kGroup;
+  const int64_t count = problem.vectors * problem.short_side / kFour;
+  const int64_t locked = task.locked * problem.short_side / kFour;
   for (int64_t i = own.first; i < count; i += own.step) {
     float4 value = from[i];
     if (i >= locked) {
@@ -52,11 +52,6 @@ __global__ void __launch_bounds__(kThreads) filter_kernel(const Problem* problem
     }
     to[i] = value;
   }
-}
-
-__device__ inline uint32_t take_two_terms(float& low, float& high) {
-  const uint32_t code = take_bf16_term(low);
-  return code | static_cast<uint32_t>(take_bf16_term(high)) << 16;
 }
 
 // Each block has one piece of a vector.
@@ -74,7 +69,7 @@ __global__ void __launch_bounds__(kThreads) split_vectors_kernel(Side side, cons
                      (vector / tile_vectors * tile_vectors * kPlanes + vector % tile_vectors) * length;
   const int64_t begin = int64_t{blockIdx.x % pieces} * kPieceLength;
   const int64_t end = smaller(length, begin + kPieceLength);
-  for (int64_t i = begin + kGroup * static_cast<int64_t>(threadIdx.x); i < end; i += kGroup * kThreads) {
+  for (int64_t i = begin + kFour * static_cast<int64_t>(threadIdx.x); i < end; i += kFour * kThreads) {
     float4 rest = *reinterpret_cast<const float4*>(own + i);
 #pragma unroll
     for (int plane = 0; plane < kPlanes; ++plane) {
@@ -326,7 +321,7 @@ int blocks_for(int64_t entries) { return static_cast<int>(quotient(entries, int6
 }  // namespace
 
 cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries, cudaStream_t stream) {
-  const int each = blocks_for(most_entries / kGroup);
+  const int each = blocks_for(most_entries / kFour);
   return launch({count * each, kThreads}, stream, filter_kernel, problems, tasks, each);
 }
 
