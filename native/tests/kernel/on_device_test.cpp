@@ -256,6 +256,27 @@ TEST_F(OnDevice, TripletsAreThoseOfTheCpu) {
   }
 }
 
+// Ranks from 65 to 85 have blocks of 128 vectors, whose Gram matrix does not fit the 99 KiB of shared memory of some devices. The
+// larger rank fits none of them.
+TEST_F(OnDevice, TripletsOfLargeBlocksAreThoseOfTheCpu) {
+  std::mt19937_64 random(support::seed());
+  constexpr int64_t kSide = 400;
+  const std::vector<float> entries = spiked(kSide, kSide, random);
+  const tg_operand matrix = operand(entries.data(), kSide, kSide, TG_F32);
+  const auto context = support::make_context();
+  for (const int64_t rank : {70, 120}) {
+    constexpr double kTolerance = 1e-3;
+    const Triplets expected = decompose(cpu_context().get(), matrix, nullptr, rank, 1e-9);
+    const Triplets found = decompose(context.get(), matrix, nullptr, rank, kTolerance);
+    ASSERT_EQ(TG_OK, found.status) << found.error;
+    EXPECT_EQ(TG_SVD_CHEBYSHEV, found.result.method);
+    EXPECT_LE(found.result.residual, kTolerance);
+    for (size_t i = 0; i < static_cast<size_t>(rank); ++i) {
+      EXPECT_NEAR(expected.values[i], found.values[i], kTolerance * expected.values[0]) << i;
+    }
+  }
+}
+
 // A batch that is solved in parts, because memory is short, gives the results of each matrix alone.
 TEST_F(OnDevice, ManyMatricesInParts) {
   std::mt19937_64 random(support::seed());

@@ -287,7 +287,8 @@ class SubspaceIteration {
     upload(steps);
     for (size_t i = 0; i < 2; ++i) {
       check(launch_gram(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
-      check(launch_cholesky(device_problems_, step(i), count_, vectors_, stream()), "orthonormal vectors");
+      check(launch_cholesky(device_problems_, step(i), count_, vectors_, session_.shared_bytes_per_block, stream()),
+            "orthonormal vectors");
       check(launch_mix(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
     }
     split(Side::kShort, step(1));
@@ -295,7 +296,7 @@ class SubspaceIteration {
                               tile_vectors(vectors_), stream()),
           "products");
     check(launch_gram(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
-    check(launch_eigen(device_problems_, step(2), count_, vectors_, stream()), "a rotation");
+    check(launch_eigen(device_problems_, step(2), count_, vectors_, session_.shared_bytes_per_block, stream()), "a rotation");
     check(launch_mix(Side::kShort, device_problems_, step(2), count_, most_short_, vectors_, stream()), "a rotation");
     check(launch_mix(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
     split(Side::kLong, step(2));

@@ -100,10 +100,13 @@ cudaError_t launch_gram(Side side, const Problem* problems, const Task* tasks, i
 int64_t partial_count(int64_t length);  // number of partial Gram matrices for a length
 
 // mixing = L^-1, where gram = L L^T. It makes the vectors orthonormal. A vector in the span of those before it becomes zero.
-cudaError_t launch_cholesky(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
+// The matrix is in shared memory if a block may have that much: up to 160 vectors where that is 227 KB, and 96 where it is 99 KB.
+cudaError_t launch_cholesky(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,
+                            int64_t shared_bytes_per_block, cudaStream_t stream);
 // mixing = V^T and values, where gram = V diag(values) V^T, descending. It uses Cholesky and then one-sided Jacobi on the
 // triangle.
-cudaError_t launch_eigen(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
+cudaError_t launch_eigen(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,
+                         int64_t shared_bytes_per_block, cudaStream_t stream);
 // x[x_to] = mixing x[x_from], or the same for y.
 cudaError_t launch_mix(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
                        int32_t most_vectors, cudaStream_t stream);
