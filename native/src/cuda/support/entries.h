@@ -56,8 +56,14 @@ __device__ inline T load(const uint8_t* address) {
   if (reinterpret_cast<uintptr_t>(address) % sizeof(T) == 0) {
     return *reinterpret_cast<const T*>(address);
   }
+  // Byte by byte. The compiler would merge a copy of all bytes with the load above, and make bytes of both.
+  uint64_t bits = 0;
+#pragma unroll
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    bits |= uint64_t{address[i]} << (8 * i);
+  }
   T value;
-  memcpy(&value, address, sizeof(T));
+  memcpy(&value, &bits, sizeof(T));
   return value;
 }
 

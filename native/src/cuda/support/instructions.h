@@ -1,5 +1,6 @@
-// Instructions without functions in CUDA C++: matrix products of a warp and asynchronous copies to shared memory. See the PTX ISA
-// 8.0, sections on mma.m16n8k16, ldmatrix and cp.async. The emulation implements them with their documented layouts.
+// Instructions without functions in CUDA C++: matrix products of a warp, asynchronous copies to shared memory and wide stores.
+// See the PTX ISA 8.0, sections on mma.m16n8k16, ldmatrix and cp.async. The emulation implements them with their documented
+// layouts.
 #ifndef THREEGATE_CUDA_SUPPORT_INSTRUCTIONS_H
 #define THREEGATE_CUDA_SUPPORT_INSTRUCTIONS_H
 
@@ -52,6 +53,15 @@ __device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" :
 template <int kLeft>
 __device__ inline void wait_for_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+}
+
+// Stores a vector to global memory at once. The compiler makes several stores of the assignment of one that it has computed.
+__device__ inline void store_vector(void* to, const uint4& value) {
+  asm volatile("st.global.v4.u32 [%0], {%1,%2,%3,%4};" ::"l"(to), "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w)
+               : "memory");
+}
+__device__ inline void store_vector(void* to, const uint2& value) {
+  asm volatile("st.global.v2.u32 [%0], {%1,%2};" ::"l"(to), "r"(value.x), "r"(value.y) : "memory");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bf16_terms.h"
+#include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "svd_kernels.h"
@@ -111,15 +112,20 @@ __global__ void __launch_bounds__(kThreads)
       float rests[kGroup];
 #pragma unroll
       for (int i = 0; i < kGroup; ++i) {
-        rests[i] = source.scale == 1 ? static_cast<float>(values[i]) : static_cast<float>(values[i] * source.scale);
+        rests[i] = static_cast<float>(values[i]);
+      }
+      if (source.scale != 1) {
+#pragma unroll
+        for (int i = 0; i < kGroup; ++i) {
+          rests[i] = static_cast<float>(values[i] * source.scale);
+        }
       }
       const int64_t at = row * steps.width + column;
 #pragma unroll
       for (int plane = 0; plane < kPlanes; ++plane) {
         if (plane < source.planes) {
-          *reinterpret_cast<uint4*>(planes.plane[plane] + at) = {
-              take_two_terms(rests[0], rests[1]), take_two_terms(rests[2], rests[3]), take_two_terms(rests[4], rests[5]),
-              take_two_terms(rests[6], rests[7])};
+          store_vector(planes.plane[plane] + at, uint4{take_two_terms(rests[0], rests[1]), take_two_terms(rests[2], rests[3]),
+                                                       take_two_terms(rests[4], rests[5]), take_two_terms(rests[6], rests[7])});
         }
       }
     }

@@ -1,5 +1,6 @@
 // Kernels on the blocks of vectors of all problems, between products with the matrices.
 #include "bf16_terms.h"
+#include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "svd_kernels.h"
@@ -74,8 +75,8 @@ __global__ void __launch_bounds__(kThreads) split_vectors_kernel(Side side, cons
 #pragma unroll
     for (int plane = 0; plane < kPlanes; ++plane) {
       if (plane < task.terms) {
-        *reinterpret_cast<uint2*>(planes + plane * (tile_vectors * length) + i) = {take_two_terms(rest.x, rest.y),
-                                                                                   take_two_terms(rest.z, rest.w)};
+        store_vector(planes + plane * (tile_vectors * length) + i,
+                     uint2{take_two_terms(rest.x, rest.y), take_two_terms(rest.z, rest.w)});
       }
     }
   }
