@@ -1,6 +1,12 @@
 // Products of a bf16 matrix with a block of float32 vectors on tensor cores. A vector is the sum of three bf16 terms, which
 // represent float32 exactly up to its precision. Products of bf16 numbers are exact in float32. Sums of up to 32 terms are
 // computed by the matrix unit, which truncates them. Longer sums are float32 additions.
+//
+// For 96 vectors and three terms a stage has 26 KB and 2.4 Mflop, which are 88 flop for a byte of the second-level cache. That
+// cache and mma.sync, which reaches 60 % of the rate of wgmma, limit an H200 to about 470 Tflop/s. A warp executes 210
+// instructions for 72 products of a stage, where it was 669 with a division in each stage, so that issuing is not a limit.
+// Registers are: 128 of them are all that two blocks leave to a thread. Two columns of pieces at a time would spill, and so would
+// an unrolled prologue.
 #include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
