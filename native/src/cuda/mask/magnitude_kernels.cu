@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kHistogramThreads, 1)
 }
 
 // Each warp sums one row, in a fixed order.
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     row_profile_kernel(Entries matrix, int64_t rows, int64_t columns, const double* table, double* row_sums) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
   const auto lane = static_cast<int>(threadIdx.x % kWarp);

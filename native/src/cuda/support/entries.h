@@ -57,10 +57,11 @@ __device__ inline T load(const uint8_t* address) {
     return *reinterpret_cast<const T*>(address);
   }
   // Byte by byte. The compiler would merge a copy of all bytes with the load above, and make bytes of both.
-  uint64_t bits = 0;
+  using Bits = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+  Bits bits = 0;
 #pragma unroll
   for (size_t i = 0; i < sizeof(T); ++i) {
-    bits |= uint64_t{address[i]} << (8 * i);
+    bits |= static_cast<Bits>(address[i]) << (8 * i);
   }
   T value;
   memcpy(&value, &bits, sizeof(T));
@@ -133,8 +134,17 @@ __device__ inline void load_group(const Entries& entries, int64_t row, int64_t c
     return;
   }
 #pragma unroll
-  for (int i = 0; i < kGroup; ++i) {
-    values[i] = i < count ? Format<kDtype>::widen(load<Code>(at + i * static_cast<int64_t>(sizeof(Code)))) : 0;
+  for (auto& value : values) {
+    value = 0;
+  }
+#pragma unroll 1
+  for (int i = 0; i < count; ++i) {
+    const auto value = Format<kDtype>::widen(load<Code>(at + i * static_cast<int64_t>(sizeof(Code))));
+    // Constant indices keep the values in registers.
+#pragma unroll
+    for (int j = 0; j < kGroup; ++j) {
+      values[j] = j == i ? value : values[j];
+    }
   }
 }
 
