@@ -82,7 +82,7 @@ struct Steps {
 // Raises `largest` to the largest magnitude of the entries, as bits of a double. A magnitude that is not finite is larger than
 // all others. Writes the planes of the entries, if there are any, with zeros beyond the matrix.
 template <typename Reader>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 3)
     split_matrix_kernel(const __grid_constant__ Source source, Planes planes, Steps steps, uint64_t* largest) {
   using Value = typename Reader::Value;
   using Bits = std::conditional_t<sizeof(Value) == 4, uint32_t, uint64_t>;
