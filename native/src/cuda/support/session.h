@@ -34,6 +34,7 @@ struct CudaSession {
   int multiprocessors = 1;
   Parallel parallel;
   std::array<Slot, 2> slots;
+  size_t turn = 0;                            // the slot of the last copy
   cuda::DeviceMemory memory;                  // memory of the current call
   cuda::PinnedMemory results;                 // memory for results
   std::unique_ptr<cuda::DenseAlgebra> dense;  // created when it is first needed
