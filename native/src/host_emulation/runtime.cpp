@@ -33,6 +33,7 @@ class Stream {
  public:
   void add(Task task) { tasks_.push_back(std::move(task)); }
   [[nodiscard]] uint64_t asked() const { return done_ + tasks_.size(); }
+  [[nodiscard]] bool has_work(uint64_t until) const { return done_ < until && !tasks_.empty(); }
   void run_until(uint64_t count) {
     while (done_ < count && !tasks_.empty()) {
       const Task task = std::move(tasks_.front());
@@ -67,6 +68,10 @@ struct Device {
   size_t used = 0;
   cudaError_t sticky = cudaSuccess;
   cudaError_t last = cudaSuccess;
+  // What the host asked for: waits that found work, copies and their bytes.
+  uint64_t waits = 0;
+  uint64_t copies = 0;
+  uint64_t copied = 0;
 };
 Device& device() {
   static Device instance;
@@ -233,6 +238,8 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
   if (device().sticky == cudaSuccess && bytes > 0) {
+    ++device().copies;
+    device().copied += bytes;
     stream->add([=] {
       if (device().sticky == cudaSuccess) {
         std::memmove(to, from, bytes);
@@ -262,6 +269,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  device().waits += stream->has_work(stream->asked()) ? 1U : 0U;
   stream->run_all();
   return keep(device().sticky);
 }
@@ -289,6 +297,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
   if (event->stream != nullptr) {
+    device().waits += event->stream->has_work(event->until) ? 1U : 0U;
     event->stream->run_until(event->until);
   }
   return keep(device().sticky);
@@ -334,4 +343,10 @@ extern "C" __attribute__((visibility("default"))) int tg_emulated_allocate(void*
 }
 extern "C" __attribute__((visibility("default"))) int tg_emulated_free(void* memory) {
   return static_cast<int>(cudaFree(memory));
+}
+extern "C" __attribute__((visibility("default"))) void tg_emulated_traffic(uint64_t* numbers) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  numbers[0] = device().waits;
+  numbers[1] = device().copies;
+  numbers[2] = device().copied;
 }

@@ -1,6 +1,7 @@
 // Histograms and sums by the magnitude code of entries.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
+#include "groups.h"
 #include "magnitude_kernels.h"
 
 namespace threegate::cuda {
@@ -13,40 +14,71 @@ __device__ uint32_t magnitude(const Entries& matrix, int64_t row, int64_t column
   return bf16_magnitude_code(entry_code(matrix, row, column, value));
 }
 
-constexpr int kHistogramThreads = 1024;
+// The histogram: a counter of 16 bits for each code, two in a word, takes 64 KB of shared memory. That fits every device, where
+// 99 KB are the least, and three blocks run on a multiprocessor of an H200. A thread that counts up to kFull moves that many to
+// the counters of all blocks. Between barriers of the block no counter is increased so often that it overflows before.
+//
+// One launch counts four times: all entries, those in each mask, and those in both. Blocks share the four. Each count is an
+// atomic operation in shared memory, and each block adds its counters to global memory once. The matrix is read four times,
+// mostly from the second-level cache: 8 bytes an entry of bf16. One pass with the masked entries in global memory was tried: half
+// of the entries then go to a few hundred addresses there, which serialises them.
+constexpr int kHistogramThreads = 512;
+constexpr int kClasses = 4;
+constexpr uint32_t kFull = 0x8000;
+constexpr int kUnitsBetweenBarriers = kFull / (kHistogramThreads * kGroup);
 
-__global__ void __launch_bounds__(kHistogramThreads, 1)
-    magnitude_histogram_kernel(Entries matrix, int64_t rows, int64_t columns, const uint64_t* first, const uint64_t* second,
-                               uint64_t* all, uint64_t* counts) {
+__device__ inline uint32_t magnitude_of(float value) { return bf16_magnitude_code(float_to_bf16(value)); }
+__device__ inline uint32_t magnitude_of(double value) { return bf16_magnitude_code(double_to_bf16(value)); }
+
+template <int kDtype>
+__global__ void __launch_bounds__(kHistogramThreads)
+    magnitude_histogram_kernel(Entries matrix, Walk walk, const uint8_t* first, const uint8_t* second, uint64_t* counts) {
   uint32_t* own = dynamic_shared<uint32_t>();
-  for (unsigned i = threadIdx.x; i < TG_MAGNITUDE_CODES; i += kHistogramThreads) {
+  for (unsigned i = threadIdx.x; i < TG_MAGNITUDE_CODES / 2; i += kHistogramThreads) {
     own[i] = 0;
   }
   __syncthreads();
-  const int64_t words = (columns + 63) / 64;
-  // A warp processes half a word of the masks at a time.
-  const int64_t halves = rows * words * 2;
-  const auto lane = static_cast<int>(threadIdx.x % kWarp);
-  const int64_t warps = static_cast<int64_t>(gridDim.x) * (kHistogramThreads / kWarp);
-  for (int64_t half = static_cast<int64_t>(blockIdx.x) * (kHistogramThreads / kWarp) + threadIdx.x / kWarp; half < halves;
-       half += warps) {
-    const int64_t row = half / 2 / words;
-    const int64_t column = (half / 2 % words) * 64 + half % 2 * kWarp + lane;
-    if (column >= columns) {
-      continue;
-    }
-    const uint32_t code = magnitude(matrix, row, column);
-    atomicAdd(&own[code], 1U);
-    const auto at = static_cast<unsigned>(column % 64);
-    const uint64_t in = (first[half / 2] >> at & 1U) + 2 * (second[half / 2] >> at & 1U);
-    if (in != 0) {
-      atomicAdd(reinterpret_cast<unsigned long long*>(counts + 4 * code + in), 1ULL);
-    }
-  }
+  const uint32_t masks = blockIdx.x % kClasses;  // 1 for the first mask, 2 for the second one
+  uint64_t* all = counts + static_cast<size_t>(masks) * TG_MAGNITUDE_CODES;
+  int units = 0;
+  for_groups<kHistogramThreads>(
+      walk, blockIdx.x / kClasses,
+      [&](int64_t row, int64_t group) {
+        const int64_t at = row * walk.words * kGroupsOfWord + group;
+        const int columns = columns_of_group(walk, group);
+        uint32_t bits = (1U << columns) - 1;
+        bits &= (masks & 1U) != 0 ? first[at] : bits;
+        bits &= (masks & 2U) != 0 ? second[at] : bits;
+        if (bits == 0) {
+          return;
+        }
+        typename ValueOf<kDtype>::Type values[kGroup];
+        load_values<kDtype>(matrix, walk.access, row, group * kGroup, columns, values);
+#pragma unroll
+        for (int i = 0; i < kGroup; ++i) {
+          if ((bits >> i & 1U) == 0) {
+            continue;
+          }
+          const uint32_t code = magnitude_of(values[i]);
+          const uint32_t half = code % 2 * 16;
+          const uint32_t before = atomicAdd(own + code / 2, 1U << half);
+          if ((before >> half & 0xffffU) == kFull - 1) {
+            atomicAdd(own + code / 2, 0U - (kFull << half));
+            atomicAdd(reinterpret_cast<unsigned long long*>(all + code), static_cast<unsigned long long>(kFull));
+          }
+        }
+      },
+      [&] {
+        if (++units == kUnitsBetweenBarriers) {
+          __syncthreads();
+          units = 0;
+        }
+      });
   __syncthreads();
   for (unsigned i = threadIdx.x; i < TG_MAGNITUDE_CODES; i += kHistogramThreads) {
-    if (own[i] != 0) {
-      atomicAdd(reinterpret_cast<unsigned long long*>(all + i), static_cast<unsigned long long>(own[i]));
+    const uint32_t found = own[i / 2] >> (i % 2 * 16) & 0xffffU;
+    if (found != 0) {
+      atomicAdd(reinterpret_cast<unsigned long long*>(all + i), static_cast<unsigned long long>(found));
     }
   }
 }
@@ -97,18 +129,18 @@ __global__ void __launch_bounds__(kThreads)
   column_sums[column] = sum;
 }
 
-int64_t quotient(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 }  // namespace
 
 cudaError_t launch_magnitude_histogram(const Entries& matrix, int64_t rows, int64_t columns, const uint64_t* first,
-                                       const uint64_t* second, uint64_t* all, uint64_t* counts, int multiprocessors,
-                                       cudaStream_t stream) {
-  // There is one block per multiprocessor, because its counters take half of the shared memory.
-  const int64_t warps = quotient(rows * quotient(columns, 64) * 2, kHistogramThreads / kWarp);
-  const Shape shape{warps < multiprocessors ? warps : multiprocessors, kHistogramThreads,
-                    TG_MAGNITUDE_CODES * static_cast<int64_t>(sizeof(uint32_t))};
-  return launch(shape, stream, magnitude_histogram_kernel, matrix, rows, columns, first, second, all, counts);
+                                       const uint64_t* second, uint64_t* counts, int multiprocessors, cudaStream_t stream) {
+  constexpr int64_t kBytes = TG_MAGNITUDE_CODES * static_cast<int64_t>(sizeof(uint16_t));
+  constexpr int64_t kBlocksEach = 3;  // as many as have room for their counters at a time
+  int64_t blocks = quotient(kBlocksEach * multiprocessors, kClasses);
+  const Walk walk = make_walk(matrix, rows, columns, kHistogramThreads, blocks);
+  return with_kind(matrix, rows, columns, [&](auto kind) {
+    return launch({kClasses * blocks, kHistogramThreads, kBytes}, stream, magnitude_histogram_kernel<decltype(kind)::kValue>,
+                  matrix, walk, reinterpret_cast<const uint8_t*>(first), reinterpret_cast<const uint8_t*>(second), counts);
+  });
 }
 
 cudaError_t launch_magnitude_profile(const Entries& matrix, int64_t rows, int64_t columns, const double* table, double* row_sums,
