@@ -1,12 +1,10 @@
 // Masks and histograms of a device against those of the CPU, and what a device does on the way to them.
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <random>
 
+#include "emulated_traffic.h"
 #include "support.h"
 
 namespace {
@@ -142,6 +140,35 @@ TEST_F(MaskOnDevice, EveryDtypeIsSelectedAsOnTheCpu) {
   }
 }
 
+// Matrices on the device are read where they lie. Their first entry and their rows may have any alignment.
+TEST_F(MaskOnDevice, ResidentMatricesMayHaveAnyAlignment) {
+  if (!support::is_emulated()) {
+    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
+  }
+  std::mt19937_64 random(support::seed());
+  const auto device = support::make_context();
+  const auto cpu = make_cpu();
+  constexpr int64_t kRows = 20;
+  for (const tg_dtype dtype : {TG_F64, TG_F32, TG_BF16, TG_F8_E4M3}) {
+    for (const int64_t columns : {64, 70, 75}) {
+      // Rows have five entries more. Those of 75 columns have 80, so that all are aligned as the first one.
+      for (const int64_t shift : {0, 1, 4, 16}) {
+        Matrix matrix(dtype, kRows, columns, shift, false, false, random);
+        const support::DeviceMemory memory(static_cast<int64_t>(matrix.codes.size()));
+        std::memcpy(memory.get(), matrix.codes.data(), matrix.codes.size());
+        tg_operand there = matrix.operand;
+        there.values.data = static_cast<uint8_t*>(memory.get()) + shift;
+        const tg_mask_scores here_scores{sizeof(here_scores), &matrix.operand, nullptr, nullptr, nullptr, 0, 0, 0};
+        const tg_mask_scores there_scores{sizeof(there_scores), &there, nullptr, nullptr, nullptr, 0, 0, 0};
+        const Selected wanted = select(cpu.get(), here_scores, kRows * columns / 3, false);
+        const Selected found = select(device.get(), there_scores, kRows * columns / 3, false);
+        ASSERT_EQ(TG_OK, found.status) << found.error;
+        EXPECT_TRUE(wanted.words == found.words) << "dtype " << dtype << ", " << columns << " columns, from byte " << shift;
+      }
+    }
+  }
+}
+
 struct Triplets {
   Triplets(int64_t ranks, int64_t all_rows, int64_t all_columns, double spread, std::mt19937_64& random)
       : rank(ranks), rows(all_rows), columns(all_columns) {
@@ -211,21 +238,6 @@ TEST_F(MaskOnDevice, OfEqualCandidatesTheFirstIsSelected) {
   }
 }
 
-// What the emulated device was asked for, see host_emulation/runtime.cpp.
-struct Traffic {
-  uint64_t waits;
-  uint64_t copies;
-  uint64_t bytes;
-};
-
-Traffic traffic() {
-  void* library = dlopen(std::getenv("THREEGATE_CUDA_LIBRARY"), RTLD_NOW | RTLD_NOLOAD);
-  const auto read = reinterpret_cast<void (*)(uint64_t*)>(dlsym(library, "tg_emulated_traffic"));
-  Traffic result{};
-  read(&result.waits);
-  return result;
-}
-
 // Nothing is decided on the host: a selection waits for the device once, and only its result comes back.
 TEST_F(MaskOnDevice, ASelectionWaitsOnce) {
   if (!support::is_emulated()) {
@@ -238,10 +250,10 @@ TEST_F(MaskOnDevice, ASelectionWaitsOnce) {
   const tg_mask_scores of_matrix{sizeof(of_matrix), &matrix.operand, nullptr, nullptr, nullptr, 0, 0, 0};
   for (const tg_mask_scores& scores : {triplets.scores(), of_matrix}) {
     select(device.get(), scores, 1000, false);  // memory is reserved by the first call
-    const Traffic before = traffic();
+    const support::Traffic before = support::emulated_traffic();
     const Selected found = select(device.get(), scores, 1000, false);
     ASSERT_EQ(TG_OK, found.status) << found.error;
-    const Traffic after = traffic();
+    const support::Traffic after = support::emulated_traffic();
     EXPECT_EQ(1U, after.waits - before.waits);
     const uint64_t in = scores.matrix == nullptr ? 8 * (20 + 20 * 500) : 300 * 200 * 2;
     constexpr uint64_t kState = 64;  // what the search found

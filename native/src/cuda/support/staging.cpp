@@ -9,8 +9,10 @@ constexpr int64_t kLeastSlot = int64_t{1} << 16;
 
 int64_t padded(int64_t bytes) { return (bytes + Layout::kAlignment - 1) / Layout::kAlignment * Layout::kAlignment; }
 
+// Whole numbers of any type fit.
 int64_t slot_room(CudaSession& session, int64_t bytes) {
-  return reserve_slots(session, std::min(kSlotBytes, std::max(bytes, kLeastSlot)), kLeastSlot);
+  return reserve_slots(session, std::min(kSlotBytes, std::max(bytes, kLeastSlot)), kLeastSlot) / Layout::kAlignment *
+         Layout::kAlignment;
 }
 
 const uint8_t* place(Uploads& uploads, const tg_matrix& matrix, uint8_t*& memory, int64_t& stride) {
@@ -215,17 +217,20 @@ void copy_to_host(CudaSession& session, const void* device, int64_t bytes, void*
 
 int64_t staged_bytes(const tg_operand& operand) { return extras_bytes(operand) + padded(matrix_bytes(operand.values)); }
 
-Entries stage(CudaSession& session, const tg_operand& operand, uint8_t* memory, const tg_control* control) {
-  const bool there = is_on_device(operand.values.data);
-  Uploads uploads(session, extras_bytes(operand) + (there ? 0 : padded(matrix_bytes(operand.values))), control);
+Entries stage(Uploads& uploads, const tg_operand& operand, uint8_t* memory) {
   Entries entries = place_extras(uploads, operand, memory);
-  if (!there) {
+  if (!is_on_device(operand.values.data)) {
     uint8_t* at = memory + extras_bytes(operand);
     uploads.add(operand.values, at);
     entries.data = at;
     entries.row_stride = operand.values.columns;
   }
   return entries;
+}
+
+Entries stage(CudaSession& session, const tg_operand& operand, uint8_t* memory, const tg_control* control) {
+  Uploads uploads(session, staged_bytes(operand), control);
+  return stage(uploads, operand, memory);
 }
 
 }  // namespace threegate::cuda

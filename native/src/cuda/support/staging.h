@@ -77,6 +77,7 @@ int64_t matrix_bytes(const tg_matrix& matrix);
 
 // Copies the whole operand into `memory`, which has staged_bytes(), unless it is on the device.
 int64_t staged_bytes(const tg_operand& operand);
+Entries stage(Uploads& uploads, const tg_operand& operand, uint8_t* memory);
 Entries stage(CudaSession& session, const tg_operand& operand, uint8_t* memory, const tg_control* control);
 
 // Copies rows of the host to contiguous memory, with several threads.

@@ -81,9 +81,12 @@ class Dense {
         arrays_(reserve(session, batch, i)) {}
 
   void run() {
-    Source source{};
+    Uploads uploads(session_, source_bytes(batch_, index_), control_);
+    Source source = bring_source(session_, uploads, batch_, index_, arrays_.staging, arrays_.range);
+    Range range{};
+    fetch(arrays_.range, &range, 1);
     double scale = 1;
-    if (!bring_source(session_, batch_, index_, arrays_.staging, arrays_.range, control_, source, scale)) {
+    if (!find_scale(range, batch_, index_, scale)) {
       return;
     }
     source.scale = scale;
@@ -138,9 +141,7 @@ class Dense {
 
   template <typename T>
   void fetch(const T* from, T* to, int64_t count) {
-    check(cudaMemcpyAsync(to, from, static_cast<size_t>(count) * sizeof(T), cudaMemcpyDeviceToHost, session_.stream()),
-          "a result");
-    check(cudaStreamSynchronize(session_.stream()), "a result");
+    copy_to_host(session_, from, count * static_cast<int64_t>(sizeof(T)), to);
   }
 
   bool solve() {

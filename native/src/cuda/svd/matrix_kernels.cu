@@ -57,16 +57,6 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    widen_kernel(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out) {
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count * length; i += step) {
-    const int64_t vector = i / length;
-    const double value = vectors[vector * stride + i % length];
-    out[i] = values == nullptr ? value : value / sqrt(values[vector]);
-  }
-}
-
-__global__ void __launch_bounds__(kThreads)
     narrow_kernel(Entries entries, int64_t count, int64_t length, float* vectors, int64_t stride) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count * stride; i += step) {
@@ -147,11 +137,6 @@ cudaError_t launch_split_matrix(const Source& source, uint16_t* const (&planes)[
                                 cudaStream_t stream) {
   return launch({blocks_in_all(stride * padded_rows), kThreads}, stream, split_matrix_kernel, source,
                 Planes{{planes[0], planes[1], planes[2]}}, stride, padded_rows);
-}
-
-cudaError_t launch_widen(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out,
-                         cudaStream_t stream) {
-  return launch({blocks_in_all(count * length), kThreads}, stream, widen_kernel, vectors, stride, count, length, values, out);
 }
 
 cudaError_t launch_widen_matrix(const Source& source, double* out, cudaStream_t stream) {

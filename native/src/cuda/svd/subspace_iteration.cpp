@@ -46,9 +46,7 @@ class SubspaceIteration {
   }
 
   void run() {
-    for (size_t i = 0; i < states_.size(); ++i) {
-      bring(i);
-    }
+    bring();
     begin();
     orthonormalise_and_rotate();
     for (int cycle = 0; cycle < kMostCycles; ++cycle) {
@@ -96,15 +94,13 @@ class SubspaceIteration {
 
   template <typename T>
   void put(const std::vector<T>& values, T* to) {
-    const auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
-    copy_matrix(session_, {values.data(), 1, bytes, bytes, TG_F8_E4M3, 0}, reinterpret_cast<uint8_t*>(to), nullptr);
+    const auto count = static_cast<int64_t>(values.size());
+    Uploads(session_, count * static_cast<int64_t>(sizeof(T)), nullptr).add_array(values.data(), count, to);
   }
 
   template <typename T>
   void fetch(const T* from, T* to, int64_t count) {
-    check(cudaMemcpyAsync(to, from, static_cast<size_t>(count) * sizeof(T), cudaMemcpyDeviceToHost, stream()),
-          "singular triplets");
-    check(cudaStreamSynchronize(stream()), "singular triplets");
+    copy_to_host(session_, from, count * static_cast<int64_t>(sizeof(T)), to);
   }
 
   template <typename Length>
@@ -122,25 +118,42 @@ class SubspaceIteration {
 
   [[nodiscard]] cudaStream_t stream() const { return session_.stream(); }
 
-  // Copies a matrix to the device and splits it into bf16 planes.
-  void bring(size_t i) {
-    check_cancelled(control_);
-    State& state = states_[i];
-    Problem& problem = problems_[i];
-    Source source{};
-    if (!bring_source(session_, batch_, state.index, staging_, ranges_ + i, control_, source, state.scale)) {
-      state.done = true;
-      return;
+  // Copies the matrices and splits them into bf16 planes, one after the other. The host knows their ranges when all are there. It
+  // brings a matrix again if that one needs a scale, which is rare.
+  void bring() {
+    int64_t bytes = 0;
+    for (const State& state : states_) {
+      bytes += source_bytes(batch_, state.index);
     }
+    Uploads uploads(session_, bytes, control_);
+    const auto bring_one = [&](size_t i) {
+      check_cancelled(control_);
+      Source source = bring_source(session_, uploads, batch_, states_[i].index, staging_, ranges_ + i);
+      split_matrix(source, problems_[i], states_[i].scale);
+    };
+    for (size_t i = 0; i < states_.size(); ++i) {
+      bring_one(i);
+    }
+    std::vector<Range> ranges(states_.size());
+    fetch(ranges_, ranges.data(), static_cast<int64_t>(ranges.size()));
+    for (size_t i = 0; i < states_.size(); ++i) {
+      State& state = states_[i];
+      state.done = !find_scale(ranges[i], batch_, state.index, state.scale);
+      if (!state.done && state.scale != 1) {
+        bring_one(i);
+      }
+    }
+  }
+
+  void split_matrix(Source& source, const Problem& problem, double scale) {
     source.planes = problem.a_planes;
-    source.scale = state.scale;
+    source.scale = scale;
     uint16_t* planes[kPlanes] = {};
     for (int plane = 0; plane < problem.a_planes; ++plane) {
       planes[plane] = const_cast<uint16_t*>(problem.a[plane]);
     }
     check(launch_split_matrix(source, planes, problem.stride, problem.short_side * problem.long_side / problem.stride, stream()),
           "a matrix in bf16 terms");
-    check(cudaStreamSynchronize(stream()), "a matrix in bf16 terms");
   }
 
   // Fills the first vectors. They are random, or those of the start and a few random ones.
@@ -172,7 +185,6 @@ class SubspaceIteration {
         const tg_matrix& basis = batch_.starts[states_[i].index].basis;
         const int64_t known = vectors_ - kProbes;
         const tg_matrix leading{basis.data, known, own, basis.row_stride, basis.dtype, 0};
-        check(cudaStreamSynchronize(stream()), "the first vectors");
         copy_matrix(session_, leading, staging_, control_);
         Entries given = entries;
         given.data = staging_;
@@ -181,7 +193,6 @@ class SubspaceIteration {
         check(launch_narrow(given, known, own, problem.x[0], problem.short_side, stream()), "the first vectors");
       }
     }
-    check(cudaStreamSynchronize(stream()), "the first vectors");
   }
 
   // The tasks of the next launches: those of all problems for one step after the other.
@@ -300,10 +311,16 @@ class SubspaceIteration {
     check(launch_residual(device_problems_, step(3), count_, vectors_, stream()), "residuals");
   }
 
-  // Reads the measurements of the last cycle and decides how each problem goes on.
-  void judge_all(int cycle) {
+  // The squared singular values and the residuals of all problems.
+  std::vector<double> fetch_numbers() {
     std::vector<double> numbers(2 * states_.size() * static_cast<size_t>(vectors_));
     fetch(numbers_, numbers.data(), static_cast<int64_t>(numbers.size()));
+    return numbers;
+  }
+
+  // Reads the measurements of the last cycle and decides how each problem goes on.
+  void judge_all(int cycle) {
+    const std::vector<double> numbers = fetch_numbers();
     for (size_t i = 0; i < states_.size(); ++i) {
       State& state = states_[i];
       if (state.done) {
@@ -338,12 +355,18 @@ class SubspaceIteration {
         const auto rank = static_cast<int32_t>(batch_.options[states_[i].index].rank);
         check(launch_deviation(device_problems_, step(0) + i, 1, rank, side == Side::kLong ? 1 : 0, stream()), "orthogonality");
       }
+      const std::vector<double> numbers = fetch_numbers();
       for (size_t i = 0; i < states_.size(); ++i) {
-        if (!states_[i].done) {
-          fetch(problems_[i].residual, side == Side::kShort ? &of_x[i] : &of_y[i], 1);
-        }
+        // The deviation is where the first residual was.
+        (side == Side::kShort ? of_x : of_y)[i] = numbers[(2 * i + 1) * static_cast<size_t>(vectors_)];
       }
     }
+    int64_t bytes = 0;
+    for (size_t i = 0; i < states_.size(); ++i) {
+      bytes += batch_.options[states_[i].index].rank * (problems_[i].short_side + problems_[i].long_side) *
+               static_cast<int64_t>(sizeof(float));
+    }
+    Downloads downloads(session_, bytes);
     for (size_t i = 0; i < states_.size(); ++i) {
       tg_svd_result& result = batch_.results[states_[i].index];
       result.status = TG_NOT_CONVERGED;
@@ -354,29 +377,53 @@ class SubspaceIteration {
       result.orthogonality = std::max(of_x[i], of_y[i]);
       const tg_svd_options& options = batch_.options[states_[i].index];
       if (result.residual <= options.tolerance && result.orthogonality <= options.tolerance) {
-        copy_out(i, options, result);
+        copy_out(i, options, result, downloads);
         result.status = TG_OK;
         add_done(control_, 1);
       }
     }
+    downloads.finish();
   }
 
-  void copy_out(size_t i, const tg_svd_options& options, tg_svd_result& result) {
+  // Vectors leave the device in float32, which is half of the bytes, and all together. The host widens them.
+  void copy_out(size_t i, const tg_svd_options& options, tg_svd_result& result, Downloads& downloads) {
     const Problem& problem = problems_[i];
     const tg_matrix& values = batch_.matrices[states_[i].index].values;
-    auto* out = reinterpret_cast<double*>(staging_);
-    const auto copy = [&](const float* vectors, int64_t stride, int64_t length, const double* scales, double* to) {
-      check(launch_widen(vectors, stride, options.rank, length, scales, out, stream()), "singular vectors");
-      copy_to_host(session_, out, options.rank * length * static_cast<int64_t>(sizeof(double)), to);
+    const auto copy = [&](const float* vectors, int64_t stride, int64_t length, bool normalised, double* to) {
+      downloads.add(vectors, options.rank * stride * static_cast<int64_t>(sizeof(float)),
+                    [this, i, stride, length, normalised, to](const uint8_t* from, int64_t at, int64_t bytes) {
+                      constexpr auto kBytes = static_cast<int64_t>(sizeof(float));
+                      widen(reinterpret_cast<const float*>(from), at / kBytes, bytes / kBytes, stride, length,
+                            normalised ? nullptr : states_[i].values.data(), to);
+                    });
     };
     const bool tall = problem.tall != 0;
-    copy(problem.x[states_[i].x], problem.short_side, short_side(values), nullptr, tall ? result.right : result.left);
-    copy(problem.y[1], problem.long_side, long_side(values), problem.values, tall ? result.left : result.right);
+    copy(problem.x[states_[i].x], problem.short_side, short_side(values), true, tall ? result.right : result.left);
+    copy(problem.y[1], problem.long_side, long_side(values), false, tall ? result.left : result.right);
     for (int64_t k = 0; k < options.rank; ++k) {
       result.values[k] = std::sqrt(states_[i].values[static_cast<size_t>(k)]) / states_[i].scale;
     }
     result.spectrum_error = 0;
     result.method = batch_.starts != nullptr && states_[i].near_start ? TG_SVD_TRACKED : TG_SVD_CHEBYSHEV;
+  }
+
+  // Widens numbers `begin` .. of vectors with padding, divided by the singular values if there are squares of them.
+  void widen(const float* from, int64_t begin, int64_t count, int64_t stride, int64_t length, const double* squares,
+             double* to) const {
+    constexpr int64_t kPart = int64_t{1} << 18;
+    const auto tasks = static_cast<int>(std::clamp<int64_t>(count / kPart, 1, session_.parallel.threads));
+    session_.run_parallel(tasks, [&](int task) {
+      const int64_t end = begin + count * (task + 1) / tasks;
+      for (int64_t at = begin + count * task / tasks; at < end;) {
+        const int64_t vector = at / stride;
+        const double sigma = squares == nullptr ? 1 : std::sqrt(squares[vector]);
+        const int64_t last = std::min(end - vector * stride, length);
+        for (int64_t j = at - vector * stride; j < last; ++j) {
+          to[vector * length + j] = static_cast<double>(from[vector * stride + j - begin]) / sigma;
+        }
+        at = (vector + 1) * stride;
+      }
+    });
   }
 
   CudaSession& session_;

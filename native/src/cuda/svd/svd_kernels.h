@@ -118,9 +118,6 @@ cudaError_t launch_residual(const Problem* problems, const Task* tasks, int64_t 
 // norm.
 cudaError_t launch_deviation(const Problem* problems, const Task* tasks, int64_t count, int32_t rank, int32_t normalise,
                              cudaStream_t stream);
-// out[i][j] = vectors[i][j] * scale_i for j < length. The scale is 1, or 1 / sqrt(values_i) if there are values.
-cudaError_t launch_widen(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out,
-                         cudaStream_t stream);
 
 // These are in float64, without padding and planes. They write all entries; scale vectors to length 1 and write their norms; and
 // compute the distances |z_i - norm_i x_i|.
