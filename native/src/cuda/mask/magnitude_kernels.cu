@@ -25,21 +25,46 @@ __device__ uint32_t magnitude(const Entries& matrix, int64_t row, int64_t column
 constexpr int kHistogramThreads = 512;
 constexpr int kClasses = 4;
 constexpr uint32_t kFull = 0x8000;
+constexpr int kHistogramWords = TG_MAGNITUDE_CODES / 2 + kWarp;
 constexpr int kUnitsBetweenBarriers = kFull / (kHistogramThreads * kGroup);
 
 __device__ inline uint32_t magnitude_of(float value) { return bf16_magnitude_code(float_to_bf16(value)); }
 __device__ inline uint32_t magnitude_of(double value) { return bf16_magnitude_code(double_to_bf16(value)); }
 
+// The magnitude codes of a group of columns. Those of plain bf16 are stored.
+template <int kDtype>
+__device__ void load_magnitudes(const Entries& matrix, Access access, int64_t row, int64_t column, int count,
+                                uint32_t (&magnitudes)[kGroup]) {
+  if constexpr (kDtype == TG_BF16) {
+    if (matrix.block_scale == nullptr) {
+      uint16_t codes[kGroup];
+      load_group(matrix, access, row, column, count, codes);
+#pragma unroll
+      for (int i = 0; i < kGroup; ++i) {
+        magnitudes[i] = bf16_magnitude_code(codes[i]);
+      }
+      return;
+    }
+  }
+  typename ValueOf<kDtype>::Type values[kGroup];
+  load_values<kDtype>(matrix, access, row, column, count, values);
+#pragma unroll
+  for (int i = 0; i < kGroup; ++i) {
+    magnitudes[i] = magnitude_of(values[i]);
+  }
+}
+
 template <int kDtype>
 __global__ void __launch_bounds__(kHistogramThreads)
     magnitude_histogram_kernel(Entries matrix, Walk walk, const uint8_t* first, const uint8_t* second, uint64_t* counts) {
   uint32_t* own = dynamic_shared<uint32_t>();
-  for (unsigned i = threadIdx.x; i < TG_MAGNITUDE_CODES / 2; i += kHistogramThreads) {
+  for (unsigned i = threadIdx.x; i < kHistogramWords; i += kHistogramThreads) {
     own[i] = 0;
   }
   __syncthreads();
   const uint32_t masks = blockIdx.x % kClasses;  // 1 for the first mask, 2 for the second one
   uint64_t* all = counts + static_cast<size_t>(masks) * TG_MAGNITUDE_CODES;
+  const uint32_t outside = TG_MAGNITUDE_CODES / 2 + threadIdx.x % kWarp;
   int units = 0;
   for_groups<kHistogramThreads>(
       walk, blockIdx.x / kClasses,
@@ -52,19 +77,22 @@ __global__ void __launch_bounds__(kHistogramThreads)
         if (bits == 0) {
           return;
         }
-        typename ValueOf<kDtype>::Type values[kGroup];
-        load_values<kDtype>(matrix, walk.access, row, group * kGroup, columns, values);
+        uint32_t magnitudes[kGroup];
+        load_magnitudes<kDtype>(matrix, walk.access, row, group * kGroup, columns, magnitudes);
+        // All operations of a group are under way before the first result is looked at. Those of entries outside of the mask add
+        // nothing to a word of their lane.
+        uint32_t before[kGroup];
 #pragma unroll
         for (int i = 0; i < kGroup; ++i) {
-          if ((bits >> i & 1U) == 0) {
-            continue;
-          }
-          const uint32_t code = magnitude_of(values[i]);
-          const uint32_t half = code % 2 * 16;
-          const uint32_t before = atomicAdd(own + code / 2, 1U << half);
-          if ((before >> half & 0xffffU) == kFull - 1) {
-            atomicAdd(own + code / 2, 0U - (kFull << half));
-            atomicAdd(reinterpret_cast<unsigned long long*>(all + code), static_cast<unsigned long long>(kFull));
+          const uint32_t half = magnitudes[i] % 2 * 16;
+          const uint32_t in = bits >> i & 1U;
+          before[i] = atomicAdd(own + (in != 0 ? magnitudes[i] / 2 : outside), in << half) >> half & 0xffffU;
+        }
+#pragma unroll
+        for (int i = 0; i < kGroup; ++i) {
+          if (before[i] == kFull - 1) {
+            atomicAdd(own + magnitudes[i] / 2, 0U - (kFull << (magnitudes[i] % 2 * 16)));
+            atomicAdd(reinterpret_cast<unsigned long long*>(all + magnitudes[i]), static_cast<unsigned long long>(kFull));
           }
         }
       },
@@ -133,7 +161,7 @@ __global__ void __launch_bounds__(kThreads)
 
 cudaError_t launch_magnitude_histogram(const Entries& matrix, int64_t rows, int64_t columns, const uint64_t* first,
                                        const uint64_t* second, uint64_t* counts, int multiprocessors, cudaStream_t stream) {
-  constexpr int64_t kBytes = TG_MAGNITUDE_CODES * static_cast<int64_t>(sizeof(uint16_t));
+  constexpr int64_t kBytes = kHistogramWords * static_cast<int64_t>(sizeof(uint32_t));
   constexpr int64_t kBlocksEach = 3;  // as many as have room for their counters at a time
   int64_t blocks = quotient(kBlocksEach * multiprocessors, kClasses);
   const Walk walk = make_walk(matrix, rows, columns, kHistogramThreads, blocks);

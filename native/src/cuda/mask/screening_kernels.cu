@@ -4,12 +4,13 @@
 //
 // Factors are sums of two bf16 terms. Three of the four products are computed: 6 k flop an entry and pass. For 4096 x 4096 and
 // k = 64 that is 6.4 Gflop a pass, 14 us at 470 Tflop/s. A block keeps its rows of the left factor in shared memory while it
-// goes through the columns of a strip, which leaves 2 bytes an entry to be read from the second-level cache. An entry costs about
-// six instructions and one atomic operation in shared memory to count. Those are as many cycles as its products: the scores of a
-// pass are bound by both. Reading the next panel overlaps with the counting of a tile.
+// goes through the columns of a strip, which leaves 4 bytes an entry to be read from the second-level cache. To count an entry
+// takes eight instructions and one atomic operation in shared memory, about 9 us a pass. Matrix units are the ceiling; two blocks
+// of a multiprocessor overlap one's products with the other's counting, and the copy of the next panel overlaps with both.
 //
-// What was tried: scores by fused multiplication in float32 take 64 issue slots of a lane for each entry, seven times as many.
-// Three terms would halve the error, and double the products; the interval is narrow enough with two.
+// What was tried: fused multiplications in float32 take 190 instructions for an entry, where this takes 14. A branch around each
+// atomic operation, for keys outside of the interval, took twice the instructions of a counter for them. Three terms would take a
+// third off the error and double the products; two leave few enough entries to float64. One term would leave 8 % of all.
 #include "cuda/support/instructions.h"
 #include "digits.h"
 #include "selection_kernels.h"
@@ -75,6 +76,7 @@ struct Sums {
 __device__ void multiply_panels(const Panels& panels, int steps, Sums& sums) {
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   const int first_row = static_cast<int>(threadIdx.x / kWarp) * 16;
+#pragma unroll 1
   for (int step = 0; step < steps; ++step) {
     uint32_t left[kTerms][4];
 #pragma unroll
@@ -96,6 +98,16 @@ __device__ void multiply_panels(const Panels& panels, int steps, Sums& sums) {
         multiply_add_bf16(sums.of[j + half], left[0], low);
         multiply_add_bf16(sums.of[j + half], left[0], high);
       }
+    }
+  }
+}
+
+__device__ inline void add(const Sums& part, Sums& sums) {
+#pragma unroll
+  for (int j = 0; j < kPieces; ++j) {
+#pragma unroll
+    for (int l = 0; l < 4; ++l) {
+      sums.of[j][l] += part.of[j][l];
     }
   }
 }
@@ -126,19 +138,18 @@ __device__ void for_tiles(const Screen& screen, const Strips& strips, Panels& pa
       for (int64_t chunk = 0; chunk < chunks; ++chunk) {
         wait_for_copies<0>();
         __syncthreads();
-        Sums part{};
-        multiply_panels(panels, static_cast<int>(smaller(strips.rank - chunk * kDepth, kDepth)) / kStep, part);
+        const int steps = static_cast<int>(smaller(strips.rank - chunk * kDepth, kDepth)) / kStep;
+        if (chunk == 0) {
+          multiply_panels(panels, steps, sums);
+        } else {
+          Sums part{};
+          multiply_panels(panels, steps, part);
+          add(part, sums);
+        }
         __syncthreads();
         // No thread uses the panels any more.
         const bool last = chunk + 1 == chunks;
         load(last ? tile + 1 : tile, last ? 0 : chunk + 1);
-#pragma unroll
-        for (int j = 0; j < kPieces; ++j) {
-#pragma unroll
-          for (int l = 0; l < 4; ++l) {
-            sums.of[j][l] += part.of[j][l];
-          }
-        }
       }
       body(row, tile * kTileColumns, sums);
     }
@@ -161,8 +172,9 @@ __global__ void __launch_bounds__(kThreads, 2) count_screened_kernel(Screen scre
     counts[i] = 0;
   }
   __syncthreads();
+  // Keys outside of the interval go to counters that nobody reads, one of each lane: that is cheaper than a branch.
   const auto low = static_cast<uint32_t>(screen.search->low);
-  const uint32_t span = static_cast<uint32_t>(screen.search->high) - low;
+  const uint32_t outside = kDigits + threadIdx.x % kWarp;
   uint32_t largest = 0;
   for_tiles(screen, strips, *panels, [&](int64_t, int64_t, const Sums& sums) {
 #pragma unroll
@@ -170,15 +182,14 @@ __global__ void __launch_bounds__(kThreads, 2) count_screened_kernel(Screen scre
 #pragma unroll
       for (int l = 0; l < 4; ++l) {
         const uint32_t key = key_of(sums.of[j][l]);
+        const uint32_t digit = (key - low) >> shift;
         largest = largest > key ? largest : key;
-        if (key - low <= span) {
-          atomicAdd(counts + ((key - low) >> shift), 1U);
-        }
+        atomicAdd(counts + (digit < outside ? digit : outside), 1U);
       }
     }
   });
   if (largest >= 0x7f800000U) {
-    atomicOr(&screen.search->undecided, 1U);
+    atomicOr(&screen.search->not_finite, 1U);
   }
   __syncthreads();
   for (unsigned i = threadIdx.x; i < kDigits; i += kThreads) {
@@ -197,6 +208,12 @@ __global__ void __launch_bounds__(kSearchThreads)
     return;
   }
   const Search before = *search;
+  if (before.not_finite != 0) {
+    if (threadIdx.x == 0) {
+      search->undecided = 1;
+    }
+    return;
+  }
   const FoundDigit found = find_digit(shared, before.left, false,
                                       [&](int digit) { return digits[digit] - (digit == 0 && before.low == 0 ? padding : 0); });
   for (unsigned i = threadIdx.x; i < kDigits; i += kSearchThreads) {
@@ -255,6 +272,12 @@ __device__ void append(const Screen& screen, int64_t row, int64_t column, const 
   }
 }
 
+// Moves pairs of bits apart, from every second place to every eighth.
+__device__ inline uint32_t spread(uint32_t pairs) {
+  pairs = (pairs | pairs << 12) & 0x000f000fU;
+  return (pairs | pairs << 6) & 0x03030303U;
+}
+
 __global__ void __launch_bounds__(kThreads, 2) mark_screened_kernel(Screen screen, Strips strips, uint64_t* mask) {
   auto* panels = dynamic_shared<Panels>();
   if (is_over(*screen.search)) {
@@ -266,16 +289,16 @@ __global__ void __launch_bounds__(kThreads, 2) mark_screened_kernel(Screen scree
   const int64_t words = (strips.columns + kTileColumns - 1) / kTileColumns;
   uint32_t sure = 0;
   for_tiles(screen, strips, *panels, [&](int64_t tile_row, int64_t tile_column, const Sums& sums) {
-    uint32_t beyond[2][2] = {};  // two rows, two halves of a word
-    uint32_t within[2][2] = {};
+    // Bits of 16 entries of two rows. A difference of keys has 32 bits, and its sign is the comparison.
+    uint32_t beyond[2] = {};
+    uint32_t below[2] = {};
 #pragma unroll
-    for (int j = 0; j < kPieces; ++j) {
+    for (int j = kPieces - 1; j >= 0; --j) {
 #pragma unroll
-      for (int l = 0; l < 4; ++l) {
+      for (int l = 3; l >= 0; --l) {
         const uint32_t key = key_of(sums.of[j][l]);
-        const uint32_t bit = 1U << (8 * (j % 4) + l % 2);
-        beyond[l / 2][j / 4] |= key > high ? bit : 0;
-        within[l / 2][j / 4] |= key - low <= high - low ? bit : 0;
+        beyond[l / 2] = beyond[l / 2] << 1 | (high - key) >> 31;
+        below[l / 2] = below[l / 2] << 1 | (key - low) >> 31;
       }
     }
     const int64_t columns = strips.columns - tile_column;
@@ -285,11 +308,11 @@ __global__ void __launch_bounds__(kThreads, 2) mark_screened_kernel(Screen scree
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       const bool inside = row + 8 * i < strips.rows;
-      const auto word_of = [&](const uint32_t(&halves)[2]) {
-        const uint64_t word = halves[0] | static_cast<uint64_t>(halves[1]) << 32;
+      const auto word_of = [&](uint32_t bits) {
+        const uint64_t word = spread(bits & 0xffU) | static_cast<uint64_t>(spread(bits >> 8 & 0xffU)) << 32;
         return inside ? word << (lane % 4 * 2) & valid : 0;
       };
-      own_within[i] = word_of(within[i]);
+      own_within[i] = word_of(~(beyond[i] | below[i]));
       uint64_t word = word_of(beyond[i]);
       sure += static_cast<uint32_t>(__popcll(word));
       // Four lanes have the bits of a row.
@@ -496,9 +519,9 @@ cudaError_t launch_prepare_factors(const double* values, int64_t rank, int64_t r
 cudaError_t launch_screening(const Screen& screen, int64_t count, uint64_t* digits, uint64_t* mask, int multiprocessors,
                              cudaStream_t stream) {
   constexpr auto kPanelBytes = static_cast<int64_t>(sizeof(Panels));
-  constexpr int64_t kCountBytes = kPanelBytes + kDigits * static_cast<int64_t>(sizeof(uint32_t));
+  constexpr int64_t kCountBytes = kPanelBytes + (kDigits + kWarp) * static_cast<int64_t>(sizeof(uint32_t));
   constexpr int64_t kBlocksEach = 2;  // by registers and shared memory
-  constexpr int64_t kStripsEach = 8;  // so that the last ones do not leave blocks idle for long
+  constexpr int64_t kStripsEach = 4;  // so that the last ones do not leave blocks idle for long
   constexpr int64_t kMostTiles = 32;
   int64_t blocks = kBlocksEach * multiprocessors;
   const int64_t down = quotient(screen.rows, kTileRows);

@@ -35,26 +35,31 @@ __device__ void load_keys(const Entries& entries, const Walk& walk, int64_t row,
   }
 }
 
-// Counts digits of the keys of the search's interval in shared memory, and adds them to the counters of all blocks.
+// Counts digits of the keys of the search's interval in shared memory, and adds them to the counters of all blocks. Keys outside
+// of the interval go to counters that nobody reads, one of each lane: that is cheaper than a branch.
+template <typename T>
 class DigitCounter {
  public:
+  static constexpr T kNone = ~T{0};  // in place of a key, it is not counted
+
   __device__ DigitCounter(uint32_t* counts, const Search& search, int shift)
-      : counts_(counts), low_(search.low), span_(search.high - search.low), shift_(shift) {
+      : counts_(counts),
+        low_(static_cast<T>(search.low)),
+        most_(static_cast<T>((search.high - search.low) >> shift)),
+        outside_(kDigits + threadIdx.x % kWarp),
+        shift_(shift) {
     for (unsigned i = threadIdx.x; i < kDigits; i += kThreads) {
       counts_[i] = 0;
     }
     __syncthreads();
   }
-  template <typename T>
+  __device__ void check(T key) { largest_ = largest_ > key ? largest_ : key; }
   __device__ void count(T key) {
-    finite_ = finite_ && is_finite(key);
-    const T above = key - static_cast<T>(low_);
-    if (above <= static_cast<T>(span_)) {
-      atomicAdd(&counts_[above >> shift_], 1U);
-    }
+    const T digit = (key - low_) >> shift_;
+    atomicAdd(counts_ + (digit <= most_ ? static_cast<uint32_t>(digit) : outside_), 1U);
   }
   __device__ void finish(Search* search, uint64_t* digits) {
-    if (!finite_) {
+    if (!is_finite(largest_)) {
       atomicOr(&search->not_finite, 1U);
     }
     __syncthreads();
@@ -67,22 +72,22 @@ class DigitCounter {
 
  private:
   uint32_t* counts_;
-  uint64_t low_;
-  uint64_t span_;
+  T low_;
+  T most_;
+  uint32_t outside_;
   int shift_;
-  bool finite_ = true;
+  T largest_ = 0;
 };
-
-__device__ inline bool is_over(const Search& search) { return (search.finished | search.not_finite) != 0; }
+constexpr int kCounters = kDigits + kWarp;
 
 template <int kDtype>
 __global__ void __launch_bounds__(kThreads)
     count_matrix_kernel(Entries entries, Walk walk, int shift, Search* search, uint64_t* digits) {
-  __shared__ uint32_t counts[kDigits];
-  if (is_over(*search)) {
+  __shared__ uint32_t counts[kCounters];
+  if (search->finished != 0) {
     return;
   }
-  DigitCounter counter(counts, *search, shift);
+  DigitCounter<Key<kDtype>> counter(counts, *search, shift);
   for_groups<kThreads>(
       walk, blockIdx.x,
       [&](int64_t row, int64_t group) {
@@ -91,9 +96,17 @@ __global__ void __launch_bounds__(kThreads)
         load_keys<kDtype>(entries, walk, row, group, count, keys);
 #pragma unroll
         for (int i = 0; i < kGroup; ++i) {
-          if (i < count) {
-            counter.count(keys[i]);
+          counter.check(keys[i]);  // those beyond the matrix are 0
+        }
+        if (count < kGroup) {
+#pragma unroll
+          for (int i = 0; i < kGroup; ++i) {
+            keys[i] = i < count ? keys[i] : counter.kNone;
           }
+        }
+#pragma unroll
+        for (int i = 0; i < kGroup; ++i) {
+          counter.count(keys[i]);
         }
       },
       [] {});
@@ -135,8 +148,8 @@ __global__ void __launch_bounds__(kThreads)
 // ---------------------------------------------------------------- reconstructions in float64
 
 constexpr int kTile = 64;
-constexpr int kEach = 4;    // rows and columns of a thread in a tile
-constexpr int kDepth = 16;  // ranks of the factors that are in shared memory at a time
+constexpr int kEach = 4;   // rows and columns of a thread in a tile
+constexpr int kDepth = 8;  // ranks of the factors that are in shared memory at a time
 constexpr int kAcross = kTile / kEach;
 static_assert(kAcross * kAcross == kThreads);
 
@@ -211,13 +224,16 @@ __device__ void for_keys(const Scores& scores, int64_t tile_row, int64_t tile_co
 __global__ void __launch_bounds__(kThreads)
     count_triplets_kernel(Scores scores, Steps steps, int shift, Search* search, uint64_t* digits) {
   __shared__ Factors shared;
-  __shared__ uint32_t counts[kDigits];
-  if (is_over(*search)) {
+  __shared__ uint32_t counts[kCounters];
+  if (search->finished != 0) {
     return;
   }
-  DigitCounter counter(counts, *search, shift);
+  DigitCounter<uint64_t> counter(counts, *search, shift);
   for_units(steps, blockIdx.x, [&](int64_t down, uint32_t across) {
-    for_keys(scores, down * kTile, int64_t{across} * kTile, shared, [&](int, int, uint64_t key) { counter.count(key); });
+    for_keys(scores, down * kTile, int64_t{across} * kTile, shared, [&](int, int, uint64_t key) {
+      counter.check(key);
+      counter.count(key);
+    });
   });
   counter.finish(search, digits);
 }
@@ -272,10 +288,13 @@ __global__ void begin_kernel(Search* search, uint64_t high, uint64_t count) {
 
 __global__ void __launch_bounds__(kSearchThreads) find_digit_kernel(Search* search, uint64_t* digits, int shift, bool smallest) {
   __shared__ DigitSearch shared;
-  if (is_over(*search)) {
+  const Search before = *search;
+  if ((before.finished | before.not_finite) != 0) {
+    if (threadIdx.x == 0) {
+      search->finished = 1;
+    }
     return;
   }
-  const Search before = *search;
   const FoundDigit found = find_digit(shared, before.left, smallest, [&](int digit) { return digits[digit]; });
   for (unsigned i = threadIdx.x; i < kDigits; i += kSearchThreads) {
     digits[i] = 0;

@@ -18,9 +18,10 @@ struct Search {
   uint64_t left;        // number of selected entries among those
   uint64_t sure;        // number of entries that a screening selects by their float32 score
   uint64_t candidates;  // number of entries that it leaves open
-  uint32_t finished;    // no more digits are needed
   uint32_t not_finite;  // a score is not finite
-  uint32_t undecided;   // float32 cannot decide
+  // Kernels that count read these, and only other kernels write them, so that all threads of a block agree.
+  uint32_t finished;   // no more digits are needed
+  uint32_t undecided;  // float32 cannot decide
 };
 
 // Begins a search among keys of `bits` bits.
