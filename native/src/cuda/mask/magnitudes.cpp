@@ -18,9 +18,10 @@ void magnitude_histogram(CudaSession& session, const tg_operand& matrix, const u
   if (rows * columns == 0) {
     return;
   }
+  constexpr int64_t kCodes = TG_MAGNITUDE_CODES;
   const auto lay_out = [&](uint8_t* memory, uint64_t*(&arrays)[3], uint8_t*& operand) {
     Layout layout(memory);
-    arrays[0] = layout.take<uint64_t>(4 * TG_MAGNITUDE_CODES);
+    arrays[0] = layout.take<uint64_t>(4 * kCodes);
     arrays[1] = layout.take<uint64_t>(is_on_device(first) ? 0 : words);
     arrays[2] = layout.take<uint64_t>(is_on_device(second) ? 0 : words);
     operand = layout.take<uint8_t>(staged_bytes(matrix));
@@ -41,13 +42,13 @@ void magnitude_histogram(CudaSession& session, const tg_operand& matrix, const u
   };
   first = bring(first, arrays[1]);
   second = bring(second, arrays[2]);
-  constexpr int64_t kBytes = TG_MAGNITUDE_CODES * static_cast<int64_t>(sizeof(uint64_t));
+  constexpr int64_t kBytes = kCodes * static_cast<int64_t>(sizeof(uint64_t));
   check(cudaMemsetAsync(arrays[0], 0, 4 * kBytes, session.stream()), "counters");
   check(launch_magnitude_histogram(entries, rows, columns, first, second, arrays[0], session.multiprocessors, session.stream()),
         "the magnitude histogram");
   Downloads downloads(session, 4 * kBytes);
   for (int i = 0; i < 4; ++i) {
-    downloads.add(arrays[0] + i * TG_MAGNITUDE_CODES, kBytes, counts[i]);
+    downloads.add(arrays[0] + i * kCodes, kBytes, counts[i]);
   }
   downloads.finish();
 }

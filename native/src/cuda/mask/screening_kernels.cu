@@ -204,10 +204,11 @@ __global__ void __launch_bounds__(kSearchThreads)
     find_screened_digit_kernel(Search* search, uint64_t* digits, int shift, uint64_t padding, const uint64_t* norms, double units,
                                bool last) {
   __shared__ DigitSearch shared;
-  if (is_over(*search)) {
+  const Search before = *search;
+  if (is_over(before)) {
     return;
   }
-  const Search before = *search;
+  __syncthreads();  // all threads have read the state
   if (before.not_finite != 0) {
     if (threadIdx.x == 0) {
       search->undecided = 1;
@@ -408,18 +409,19 @@ __device__ Interval find_among(Settling& shared, uint32_t count, uint64_t wanted
 // Selects the largest candidates in float64, and of equal ones those with the lower index.
 __global__ void __launch_bounds__(kSearchThreads) settle_kernel(Screen screen, uint64_t count, uint32_t* mask) {
   __shared__ Settling shared;
-  Search* search = screen.search;
-  const uint64_t wanted = count - search->sure;
-  if (search->undecided != 0 || search->candidates > kMostCandidates || count < search->sure || wanted > search->candidates) {
+  const Search search = *screen.search;
+  __syncthreads();  // all threads have read the state
+  const uint64_t wanted = count - search.sure;
+  if (search.undecided != 0 || search.candidates > kMostCandidates || count < search.sure || wanted > search.candidates) {
     if (threadIdx.x == 0) {
-      search->undecided = 1;
+      screen.search->undecided = 1;
     }
     return;
   }
   if (wanted == 0) {
     return;
   }
-  const auto candidates = static_cast<uint32_t>(search->candidates);
+  const auto candidates = static_cast<uint32_t>(search.candidates);
   const auto index_at = [&](uint32_t i) {
     return static_cast<uint64_t>(screen.candidates[i].row) * static_cast<uint64_t>(screen.columns) + screen.candidates[i].column;
   };

@@ -289,6 +289,7 @@ __global__ void begin_kernel(Search* search, uint64_t high, uint64_t count) {
 __global__ void __launch_bounds__(kSearchThreads) find_digit_kernel(Search* search, uint64_t* digits, int shift, bool smallest) {
   __shared__ DigitSearch shared;
   const Search before = *search;
+  __syncthreads();  // all threads have read the state
   if ((before.finished | before.not_finite) != 0) {
     if (threadIdx.x == 0) {
       search->finished = 1;

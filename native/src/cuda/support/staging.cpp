@@ -167,7 +167,7 @@ void copy_matrix(CudaSession& session, const tg_matrix& matrix, uint8_t* device,
 Downloads::Downloads(CudaSession& session, int64_t bytes)
     : session_(session), room_(bytes == 0 ? 0 : slot_room(session, bytes)) {}
 
-void Downloads::add(const void* device, int64_t bytes, Deliver deliver) {
+void Downloads::add(const void* device, int64_t bytes, const Deliver& deliver) {
   for (int64_t at = 0; at < bytes;) {
     if (used_ == room_) {
       finish(1 - session_.turn);

@@ -51,7 +51,7 @@ class Downloads {
   using Deliver = std::function<void(const uint8_t* from, int64_t at, int64_t bytes)>;
 
   Downloads(CudaSession& session, int64_t bytes);
-  void add(const void* device, int64_t bytes, Deliver deliver);
+  void add(const void* device, int64_t bytes, const Deliver& deliver);
   void add(const void* device, int64_t bytes, void* host);
   void finish();
 
