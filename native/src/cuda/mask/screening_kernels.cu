@@ -161,7 +161,7 @@ __device__ inline uint32_t key_of(float score) { return bit_cast<uint32_t>(score
 
 __device__ inline bool is_over(const Search& search) { return search.undecided != 0; }
 
-// Entries of the padding have the key 0. The search leaves them out.
+// Entries of the padding have the key 0. They are counted behind all others, where no search for the largest gets.
 __global__ void __launch_bounds__(kThreads, 2) count_screened_kernel(Screen screen, Strips strips, int shift, uint64_t* digits) {
   auto* panels = dynamic_shared<Panels>();
   auto* counts = reinterpret_cast<uint32_t*>(panels + 1);
@@ -201,8 +201,7 @@ __global__ void __launch_bounds__(kThreads, 2) count_screened_kernel(Screen scre
 
 // `units` times the norms bounds the error of a score.
 __global__ void __launch_bounds__(kSearchThreads)
-    find_screened_digit_kernel(Search* search, uint64_t* digits, int shift, uint64_t padding, const uint64_t* norms, double units,
-                               bool last) {
+    find_screened_digit_kernel(Search* search, uint64_t* digits, int shift, const uint64_t* norms, double units, bool last) {
   __shared__ DigitSearch shared;
   const Search before = *search;
   if (is_over(before)) {
@@ -215,8 +214,7 @@ __global__ void __launch_bounds__(kSearchThreads)
     }
     return;
   }
-  const FoundDigit found = find_digit(shared, before.left, false,
-                                      [&](int digit) { return digits[digit] - (digit == 0 && before.low == 0 ? padding : 0); });
+  const FoundDigit found = find_digit(shared, before.left, false, [&](int digit) { return digits[digit]; });
   for (unsigned i = threadIdx.x; i < kDigits; i += kSearchThreads) {
     digits[i] = 0;
   }
@@ -538,7 +536,6 @@ cudaError_t launch_screening(const Screen& screen, int64_t count, uint64_t* digi
                       padded_rows(screen.rows),
                       padded_columns(screen.columns),
                       static_cast<int32_t>(each)};
-  const auto padding = static_cast<uint64_t>(strips.left_length * strips.right_length - screen.rows * screen.columns);
   const double units = error_units(screen.rank);
   cudaError_t error = cudaSuccess;
   constexpr int kDigitsOfScreen = 2;
@@ -546,8 +543,8 @@ cudaError_t launch_screening(const Screen& screen, int64_t count, uint64_t* digi
     const int shift = kScreenedBits - i * kDigitBits;
     error = launch({blocks, kThreads, kCountBytes}, stream, count_screened_kernel, screen, strips, shift, digits);
     if (error == cudaSuccess) {
-      error = launch({1, kSearchThreads}, stream, find_screened_digit_kernel, screen.search, digits, shift, padding, screen.norms,
-                     units, i == kDigitsOfScreen);
+      error = launch({1, kSearchThreads}, stream, find_screened_digit_kernel, screen.search, digits, shift, screen.norms, units,
+                     i == kDigitsOfScreen);
     }
   }
   if (error == cudaSuccess) {
