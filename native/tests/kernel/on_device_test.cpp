@@ -256,6 +256,27 @@ TEST_F(OnDevice, TripletsAreThoseOfTheCpu) {
   }
 }
 
+// Ranks from 65 to 85 have blocks of 128 vectors, whose Gram matrix does not fit the 99 KiB of shared memory of some devices. The
+// larger rank fits none of them.
+TEST_F(OnDevice, TripletsOfLargeBlocksAreThoseOfTheCpu) {
+  std::mt19937_64 random(support::seed());
+  constexpr int64_t kSide = 400;
+  const std::vector<float> entries = spiked(kSide, kSide, random);
+  const tg_operand matrix = operand(entries.data(), kSide, kSide, TG_F32);
+  const auto context = support::make_context();
+  for (const int64_t rank : {70, 120}) {
+    constexpr double kTolerance = 1e-3;
+    const Triplets expected = decompose(cpu_context().get(), matrix, nullptr, rank, 1e-9);
+    const Triplets found = decompose(context.get(), matrix, nullptr, rank, kTolerance);
+    ASSERT_EQ(TG_OK, found.status) << found.error;
+    EXPECT_EQ(TG_SVD_CHEBYSHEV, found.result.method);
+    EXPECT_LE(found.result.residual, kTolerance);
+    for (size_t i = 0; i < static_cast<size_t>(rank); ++i) {
+      EXPECT_NEAR(expected.values[i], found.values[i], kTolerance * expected.values[0]) << i;
+    }
+  }
+}
+
 // A batch that is solved in parts, because memory is short, gives the results of each matrix alone.
 TEST_F(OnDevice, ManyMatricesInParts) {
   std::mt19937_64 random(support::seed());
@@ -770,6 +791,82 @@ TEST_F(OnDevice, AfterAFailureEveryCallSaysSo) {
   const Compared later = compare(context.get(), model.bases, model.tuned);
   EXPECT_EQ(TG_DEVICE, later.status);
   EXPECT_EQ("this context's device failed earlier (" + failed.error + "); close it and open another", later.error);
+}
+
+// Rows of any alignment that lie on the device give the bits of those that are copied there, which are aligned. So do rows whose
+// length is no multiple of a wide load, differences, entries with scales of blocks, and entries far from 1.
+TEST_F(OnDevice, EntriesMayHaveAnyAlignment) {
+  if (!support::is_emulated()) {
+    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
+  }
+  constexpr int64_t kRows = 70;
+  constexpr int64_t kColumns = 131;
+  constexpr int64_t kBlock = 64;
+  constexpr size_t kScales = 2 * 3;
+  std::mt19937_64 random(support::seed());
+  const std::vector<float> entries = spiked(kRows, kColumns, random);
+  const auto context = support::make_context();
+  const EmulatedMemory memory(2 * kRows * kColumns * 8 + 4096);
+  auto* const there = static_cast<uint8_t*>(memory.get());
+  struct Case {
+    tg_dtype dtype;
+    bool scaled;
+    bool difference;
+  };
+  for (const auto& [dtype, scaled, difference] :
+       {Case{TG_F64, false, false}, Case{TG_F32, false, true}, Case{TG_F16, false, false}, Case{TG_BF16, false, true},
+        Case{TG_F8_E4M3, true, false}, Case{TG_F8_E5M2, false, false}}) {
+    const int64_t bytes = dtype == TG_F64 ? 8 : dtype == TG_F32 ? 4 : dtype == TG_F16 || dtype == TG_BF16 ? 2 : 1;
+    std::vector<uint8_t> here(entries.size() * static_cast<size_t>(bytes));
+    for (size_t i = 0; i < entries.size(); ++i) {
+      uint8_t* const at = here.data() + i * static_cast<size_t>(bytes);
+      const double wide = std::ldexp(static_cast<double>(entries[i]), 300);
+      const float narrow = entries[i] * 0x1p60F;
+      uint32_t bits = 0;
+      std::memcpy(&bits, &entries[i], sizeof(bits));
+      // Finite codes of half precision or less, with the signs and leading bits of the entries.
+      const auto half = static_cast<uint16_t>(dtype == TG_BF16 ? bits >> 16 : (bits >> 16 & 0x8000U) | (bits >> 13 & 0x3fffU));
+      const auto quarter = static_cast<uint8_t>(dtype == TG_F8_E4M3 ? (bits >> 24 & 0x80U) | (bits >> 20 & 0x3fU) : half >> 8);
+      std::memcpy(at,
+                  bytes == 8   ? static_cast<const void*>(&wide)
+                  : bytes == 4 ? &narrow
+                  : bytes == 2 ? static_cast<const void*>(&half)
+                               : &quarter,
+                  static_cast<size_t>(bytes));
+    }
+    std::vector<float> scales(kScales, 0.5F);
+    scales[4] = 0.25F;
+    std::vector<uint8_t> reversed(here.size());
+    for (int64_t i = 0; i < kRows * kColumns; ++i) {
+      std::copy_n(here.begin() + i * bytes, bytes, reversed.end() - (i + 1) * bytes);
+    }
+    const auto found = [&, type = dtype, blocks = scaled, two = difference](const uint8_t* first, const uint8_t* second,
+                                                                            const uint8_t* of_blocks) {
+      tg_operand matrix = operand(first, kRows, kColumns, type);
+      const tg_operand other = operand(second, kRows, kColumns, type);
+      if (blocks) {
+        matrix.block_scale = {of_blocks, 2, 3, 3, TG_F32, 0};
+        matrix.block_rows = kBlock;
+        matrix.block_columns = kBlock;
+      }
+      return decompose(context.get(), matrix, two ? &other : nullptr, 3, 1e-4);
+    };
+    const Triplets expected = found(here.data(), reversed.data(), reinterpret_cast<const uint8_t*>(scales.data()));
+    ASSERT_EQ(TG_OK, expected.status) << expected.error;
+    for (const int64_t shift : {1, 8}) {
+      uint8_t* const first = there + shift;
+      uint8_t* const second = first + static_cast<int64_t>(here.size()) + 16;
+      uint8_t* const of_blocks = second + static_cast<int64_t>(here.size()) + 16;
+      std::copy(here.begin(), here.end(), first);
+      std::copy(reversed.begin(), reversed.end(), second);
+      std::memcpy(of_blocks, scales.data(), kScales * sizeof(float));
+      const Triplets own = found(first, second, of_blocks);
+      ASSERT_EQ(TG_OK, own.status) << own.error;
+      EXPECT_EQ(expected.values, own.values) << dtype << " shifted by " << shift;
+      EXPECT_EQ(expected.left, own.left) << dtype << " shifted by " << shift;
+      EXPECT_EQ(TG_SVD_CHEBYSHEV, own.result.method);
+    }
+  }
 }
 
 }  // namespace

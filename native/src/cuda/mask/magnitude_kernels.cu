@@ -33,21 +33,18 @@ __device__ inline uint32_t magnitude_of(double value) { return bf16_magnitude_co
 
 // The magnitude codes of a group of columns. Those of plain bf16 are stored.
 template <int kDtype>
-__device__ void load_magnitudes(const Entries& matrix, Access access, int64_t row, int64_t column, int count,
-                                uint32_t (&magnitudes)[kGroup]) {
+__device__ void load_magnitudes(const Entries& matrix, int64_t row, int64_t column, int count, uint32_t (&magnitudes)[kGroup]) {
+  typename ValueOf<kDtype>::Type values[kGroup];
+  load_values<kDtype>(matrix, row, column, count, values);
   if constexpr (kDtype == TG_BF16) {
     if (matrix.block_scale == nullptr) {
-      uint16_t codes[kGroup];
-      load_group(matrix, access, row, column, count, codes);
 #pragma unroll
       for (int i = 0; i < kGroup; ++i) {
-        magnitudes[i] = bf16_magnitude_code(codes[i]);
+        magnitudes[i] = bf16_magnitude_code(static_cast<uint16_t>(bit_cast<uint32_t>(values[i]) >> 16));
       }
       return;
     }
   }
-  typename ValueOf<kDtype>::Type values[kGroup];
-  load_values<kDtype>(matrix, access, row, column, count, values);
 #pragma unroll
   for (int i = 0; i < kGroup; ++i) {
     magnitudes[i] = magnitude_of(values[i]);
@@ -78,7 +75,7 @@ __global__ void __launch_bounds__(kHistogramThreads)
           return;
         }
         uint32_t magnitudes[kGroup];
-        load_magnitudes<kDtype>(matrix, walk.access, row, group * kGroup, columns, magnitudes);
+        load_magnitudes<kDtype>(matrix, row, group * kGroup, columns, magnitudes);
         // All operations of a group are under way before the first result is looked at. Those of entries outside of the mask add
         // nothing to a word of their lane.
         uint32_t before[kGroup];
@@ -164,8 +161,8 @@ cudaError_t launch_magnitude_histogram(const Entries& matrix, int64_t rows, int6
   constexpr int64_t kBytes = kHistogramWords * static_cast<int64_t>(sizeof(uint32_t));
   constexpr int64_t kBlocksEach = 3;  // as many as have room for their counters at a time
   int64_t blocks = quotient(kBlocksEach * multiprocessors, kClasses);
-  const Walk walk = make_walk(matrix, rows, columns, kHistogramThreads, blocks);
-  return with_kind(matrix, rows, columns, [&](auto kind) {
+  const Walk walk = make_walk(rows, columns, kHistogramThreads, blocks);
+  return with_kind(matrix, [&](auto kind) {
     return launch({kClasses * blocks, kHistogramThreads, kBytes}, stream, magnitude_histogram_kernel<decltype(kind)::kValue>,
                   matrix, walk, reinterpret_cast<const uint8_t*>(first), reinterpret_cast<const uint8_t*>(second), counts);
   });

@@ -25,10 +25,9 @@ __device__ inline bool is_finite(uint64_t key) { return key < 0x7ff0000000000000
 template <int kDtype>
 using Key = decltype(key_of(typename ValueOf<kDtype>::Type{}));
 template <int kDtype>
-__device__ void load_keys(const Entries& entries, const Walk& walk, int64_t row, int64_t group, int count,
-                          Key<kDtype> (&keys)[kGroup]) {
+__device__ void load_keys(const Entries& entries, int64_t row, int64_t group, int count, Key<kDtype> (&keys)[kGroup]) {
   typename ValueOf<kDtype>::Type values[kGroup];
-  load_values<kDtype>(entries, walk.access, row, group * kGroup, count, values);
+  load_values<kDtype>(entries, row, group * kGroup, count, values);
 #pragma unroll
   for (int i = 0; i < kGroup; ++i) {
     keys[i] = key_of(values[i]);
@@ -93,7 +92,7 @@ __global__ void __launch_bounds__(kThreads)
       [&](int64_t row, int64_t group) {
         Key<kDtype> keys[kGroup];
         const int count = columns_of_group(walk, group);
-        load_keys<kDtype>(entries, walk, row, group, count, keys);
+        load_keys<kDtype>(entries, row, group, count, keys);
 #pragma unroll
         for (int i = 0; i < kGroup; ++i) {
           counter.check(keys[i]);  // those beyond the matrix are 0
@@ -130,7 +129,7 @@ __global__ void __launch_bounds__(kThreads)
       [&](int64_t row, int64_t group) {
         Key<kDtype> keys[kGroup];
         const int count = columns_of_group(walk, group);
-        load_keys<kDtype>(entries, walk, row, group, count, keys);
+        load_keys<kDtype>(entries, row, group, count, keys);
         uint32_t beyond_bits = 0;
         uint32_t within_bits = 0;
 #pragma unroll
@@ -397,7 +396,7 @@ cudaError_t launch_walk(const Scores& scores, int multiprocessors, cudaStream_t 
   if (error != cudaSuccess) {
     return error;
   }
-  const Walk walk = make_walk(scores.entries, scores.rows, scores.columns, kThreads, blocks);
+  const Walk walk = make_walk(scores.rows, scores.columns, kThreads, blocks);
   return launch({blocks, kThreads}, stream, kernel, scores.entries, walk, arguments...);
 }
 
@@ -418,7 +417,7 @@ cudaError_t launch_tiles(const Scores& scores, int multiprocessors, cudaStream_t
 KeyBits key_bits(const Scores& scores) {
   KeyBits bits{0, 63};
   if (!scores.of_triplets) {
-    with_kind(scores.entries, scores.rows, scores.columns, [&](auto kind) {
+    with_kind(scores.entries, [&](auto kind) {
       constexpr int kDtype = decltype(kind)::kValue;
       if (kDtype != TG_F64 && kDtype != kWithTerms) {
         const bool plain = scores.entries.block_scale == nullptr;
@@ -448,7 +447,7 @@ cudaError_t launch_count_digits(const Scores& scores, int shift, Search* search,
   if (scores.of_triplets) {
     return launch_tiles(scores, multiprocessors, stream, count_triplets_kernel, shift, search, digits);
   }
-  return with_kind(scores.entries, scores.rows, scores.columns, [&](auto kind) {
+  return with_kind(scores.entries, [&](auto kind) {
     return launch_walk(scores, multiprocessors, stream, count_matrix_kernel<decltype(kind)::kValue>, shift, search, digits);
   });
 }
@@ -458,7 +457,7 @@ cudaError_t launch_mark(const Scores& scores, bool smallest, const Search* searc
   if (scores.of_triplets) {
     return launch_tiles(scores, multiprocessors, stream, mark_triplets_kernel, smallest, search, beyond, within);
   }
-  return with_kind(scores.entries, scores.rows, scores.columns, [&](auto kind) {
+  return with_kind(scores.entries, [&](auto kind) {
     return launch_walk(scores, multiprocessors, stream, mark_matrix_kernel<decltype(kind)::kValue>, smallest, search,
                        reinterpret_cast<uint8_t*>(beyond), reinterpret_cast<uint8_t*>(within));
   });

@@ -32,6 +32,7 @@ struct CudaSession {
 
   int32_t device;
   int multiprocessors = 1;
+  int64_t shared_bytes_per_block = 0;  // at most, for kernels that ask for it
   Parallel parallel;
   std::array<Slot, 2> slots;
   size_t turn = 0;                            // the slot of the last copy

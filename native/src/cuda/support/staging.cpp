@@ -35,8 +35,10 @@ Entries place_extras(Uploads& uploads, const tg_operand& operand, uint8_t* memor
   entries.dtype = operand.values.dtype;
   entries.block_rows = std::max<int64_t>(operand.block_rows, 1);
   entries.block_columns = std::max<int64_t>(operand.block_columns, 1);
+  entries.rows_reciprocal = 1.0 / static_cast<double>(entries.block_rows);
+  entries.columns_reciprocal = 1.0 / static_cast<double>(entries.block_columns);
   if (operand.block_scale.data != nullptr) {
-    entries.block_scale = reinterpret_cast<const float*>(place(uploads, operand.block_scale, memory, entries.scale_stride));
+    entries.block_scale = place(uploads, operand.block_scale, memory, entries.scale_stride);
   }
   if (operand.low_rank_count > 0) {
     std::vector<Term> terms(static_cast<size_t>(operand.low_rank_count));

@@ -22,12 +22,11 @@ int64_t source_bytes(const CudaSvdBatch& batch, int64_t i) {
   return padded(staged_bytes(batch.matrices[i])) + (subtracted == nullptr ? 0 : padded(staged_bytes(*subtracted)));
 }
 
-Source bring_source(CudaSession& session, Uploads& uploads, const CudaSvdBatch& batch, int64_t i, uint8_t* staging,
-                    Range* range) {
+Source stage_source(CudaSession& session, Uploads& uploads, const CudaSvdBatch& batch, int64_t i, uint8_t* staging,
+                    uint64_t* largest) {
   const tg_operand& matrix = batch.matrices[i];
   const tg_operand* subtracted = subtracted_of(batch, i);
   Source source{};
-  source.scale = 1;
   source.entries = stage(uploads, matrix, staging);
   if (subtracted != nullptr) {
     source.subtracted = stage(uploads, *subtracted, staging + padded(staged_bytes(matrix)));
@@ -35,14 +34,13 @@ Source bring_source(CudaSession& session, Uploads& uploads, const CudaSvdBatch& 
   }
   source.rows = matrix.values.rows;
   source.columns = matrix.values.columns;
-  check(cudaMemsetAsync(range, 0, sizeof(Range), session.stream()), "the range of a matrix");
-  check(launch_range(source, range, session.stream()), "the range of a matrix");
+  source.scale = 1;
+  check(cudaMemsetAsync(largest, 0, sizeof(*largest), session.stream()), "the range of a matrix");
   return source;
 }
 
-bool find_scale(const Range& range, const CudaSvdBatch& batch, int64_t i, double& scale) {
-  const auto largest = bit_cast<double>(range.largest);
-  if (range.not_finite != 0 || largest == 0) {
+bool find_scale(const CudaSvdBatch& batch, int64_t i, double largest, double& scale) {
+  if (!std::isfinite(largest) || largest == 0) {
     // The caller reports both cases.
     batch.results[i].status = TG_NOT_CONVERGED;
     return false;

@@ -89,7 +89,7 @@ class SubspaceIteration {
     device_tasks_ = layout.take<Task>(count * kMostTasks);
     device_to_long_ = layout.take<Tile>(long_tiles);
     device_to_short_ = layout.take<Tile>(short_tiles);
-    ranges_ = layout.take<Range>(count);
+    largest_ = layout.take<uint64_t>(count);
   }
 
   template <typename T>
@@ -128,31 +128,32 @@ class SubspaceIteration {
     Uploads uploads(session_, bytes, control_);
     const auto bring_one = [&](size_t i) {
       check_cancelled(control_);
-      Source source = bring_source(session_, uploads, batch_, states_[i].index, staging_, ranges_ + i);
-      split_matrix(source, problems_[i], states_[i].scale);
+      Source source = stage_source(session_, uploads, batch_, states_[i].index, staging_, largest_ + i);
+      source.scale = states_[i].scale;
+      split_matrix(source, problems_[i], largest_ + i);
     };
     for (size_t i = 0; i < states_.size(); ++i) {
       bring_one(i);
     }
-    std::vector<Range> ranges(states_.size());
-    fetch(ranges_, ranges.data(), static_cast<int64_t>(ranges.size()));
+    std::vector<uint64_t> largest(states_.size());
+    fetch(largest_, largest.data(), static_cast<int64_t>(largest.size()));
     for (size_t i = 0; i < states_.size(); ++i) {
       State& state = states_[i];
-      state.done = !find_scale(ranges[i], batch_, state.index, state.scale);
+      state.done = !find_scale(batch_, state.index, bit_cast<double>(largest[i]), state.scale);
       if (!state.done && state.scale != 1) {
         bring_one(i);
       }
     }
   }
 
-  void split_matrix(Source& source, const Problem& problem, double scale) {
+  void split_matrix(Source& source, const Problem& problem, uint64_t* largest) {
     source.planes = problem.a_planes;
-    source.scale = scale;
     uint16_t* planes[kPlanes] = {};
     for (int plane = 0; plane < problem.a_planes; ++plane) {
       planes[plane] = const_cast<uint16_t*>(problem.a[plane]);
     }
-    check(launch_split_matrix(source, planes, problem.stride, problem.short_side * problem.long_side / problem.stride, stream()),
+    check(launch_split_matrix(source, planes, problem.stride, problem.short_side * problem.long_side / problem.stride, largest,
+                              stream()),
           "a matrix in bf16 terms");
   }
 
@@ -171,26 +172,19 @@ class SubspaceIteration {
       }
     }
     put(numbers, random_);
-    Entries entries{};
-    entries.data = reinterpret_cast<const uint8_t*>(random_);
-    entries.row_stride = length;
-    entries.block_rows = 1;
-    entries.block_columns = 1;
-    entries.dtype = TG_F32;
     for (size_t i = 0; i < states_.size(); ++i) {
       const Problem& problem = problems_[i];
       const int64_t own = short_side(batch_.matrices[states_[i].index].values);
-      check(launch_narrow(entries, vectors_, own, problem.x[0], problem.short_side, stream()), "the first vectors");
+      check(launch_narrow(reinterpret_cast<const uint8_t*>(random_), TG_F32, length, vectors_, own, problem.x[0],
+                          problem.short_side, stream()),
+            "the first vectors");
       if (batch_.starts != nullptr) {
         const tg_matrix& basis = batch_.starts[states_[i].index].basis;
         const int64_t known = vectors_ - kProbes;
         const tg_matrix leading{basis.data, known, own, basis.row_stride, basis.dtype, 0};
         copy_matrix(session_, leading, staging_, control_);
-        Entries given = entries;
-        given.data = staging_;
-        given.row_stride = own;
-        given.dtype = basis.dtype;
-        check(launch_narrow(given, known, own, problem.x[0], problem.short_side, stream()), "the first vectors");
+        check(launch_narrow(staging_, basis.dtype, own, known, own, problem.x[0], problem.short_side, stream()),
+              "the first vectors");
       }
     }
   }
@@ -212,11 +206,16 @@ class SubspaceIteration {
   void upload(const Steps& steps) { put(steps, device_tasks_); }
   [[nodiscard]] const Task* step(size_t index) const { return device_tasks_ + index * states_.size(); }
 
+  void split(Side side, const Task* tasks) {
+    check(launch_split_vectors(side, device_problems_, tasks, count_, side == Side::kShort ? most_short_ : most_long_, vectors_,
+                               tile_vectors(vectors_), stream()),
+          "vectors in bf16 terms");
+  }
   void to_long(const Task* tasks) {
     check(launch_to_long_side(device_problems_, tasks, device_to_long_, static_cast<int64_t>(to_long_.size()),
                               tile_vectors(vectors_), stream()),
           "products");
-    check(launch_split_vectors(Side::kLong, device_problems_, tasks, count_, vectors_ * most_long_, stream()), "products");
+    split(Side::kLong, tasks);
   }
   void to_short(const Task* tasks) {
     check(launch_to_short_side(device_problems_, tasks, device_to_short_, static_cast<int64_t>(to_short_.size()),
@@ -270,7 +269,7 @@ class SubspaceIteration {
         check(launch_deflate(device_problems_, tasks, count_, vectors_, stream()), "a filter");
       }
       if (j < most) {
-        check(launch_split_vectors(Side::kShort, device_problems_, tasks, count_, vectors_ * most_short_, stream()), "a filter");
+        split(Side::kShort, tasks);
       }
     }
   }
@@ -295,18 +294,19 @@ class SubspaceIteration {
     upload(steps);
     for (size_t i = 0; i < 2; ++i) {
       check(launch_gram(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
-      check(launch_cholesky(device_problems_, step(i), count_, vectors_, stream()), "orthonormal vectors");
+      check(launch_cholesky(device_problems_, step(i), count_, vectors_, session_.shared_bytes_per_block, stream()),
+            "orthonormal vectors");
       check(launch_mix(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
     }
-    check(launch_split_vectors(Side::kShort, device_problems_, step(1), count_, vectors_ * most_short_, stream()), "products");
+    split(Side::kShort, step(1));
     check(launch_to_long_side(device_problems_, step(1), device_to_long_, static_cast<int64_t>(to_long_.size()),
                               tile_vectors(vectors_), stream()),
           "products");
     check(launch_gram(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
-    check(launch_eigen(device_problems_, step(2), count_, vectors_, stream()), "a rotation");
+    check(launch_eigen(device_problems_, step(2), count_, vectors_, session_.shared_bytes_per_block, stream()), "a rotation");
     check(launch_mix(Side::kShort, device_problems_, step(2), count_, most_short_, vectors_, stream()), "a rotation");
     check(launch_mix(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
-    check(launch_split_vectors(Side::kLong, device_problems_, step(2), count_, vectors_ * most_long_, stream()), "products");
+    split(Side::kLong, step(2));
     to_short(step(2));
     check(launch_residual(device_problems_, step(3), count_, vectors_, stream()), "residuals");
   }
@@ -440,7 +440,7 @@ class SubspaceIteration {
   Task* device_tasks_ = nullptr;
   Tile* device_to_long_ = nullptr;
   Tile* device_to_short_ = nullptr;
-  Range* ranges_ = nullptr;
+  uint64_t* largest_ = nullptr;  // magnitudes, as bits of a double
   int64_t count_ = 0;
   int32_t vectors_ = 0;
   int64_t longest_ = 0;  // largest short side without padding

@@ -7,10 +7,18 @@
 namespace threegate::cuda {
 
 void multiply_add_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+inline void multiply_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  for (float& number : c) {
+    number = 0;
+  }
+  multiply_add_bf16(c, a, b);
+}
 void load_matrices(uint32_t (&out)[4], const void* row);
 void load_matrices_transposed(uint32_t (&out)[4], const void* row);
 
 inline void copy_16_asynchronously(void* to, const void* from) { emulation::copy_asynchronously(to, from, 16); }
+inline void store_vector(void* to, const uint4& value) { *static_cast<uint4*>(to) = value; }
+inline void store_vector(void* to, const uint2& value) { *static_cast<uint2*>(to) = value; }
 inline void commit_copies() { emulation::commit_copies(); }
 template <int kLeft>
 void wait_for_copies() {
