@@ -109,14 +109,21 @@ __global__ void __launch_bounds__(kHistogramThreads)
 }
 
 // Each warp sums one row, in a fixed order.
-__global__ void __launch_bounds__(kThreads)
+template <int kDtype>
+__global__ void __launch_bounds__(kThreads, 4)
     row_profile_kernel(Entries matrix, int64_t rows, int64_t columns, const double* table, double* row_sums) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   double sum = 0;
   if (row < rows) {
-    for (int64_t j = lane; j < columns; j += kWarp) {
-      sum += table[magnitude(matrix, row, j)];
+    for (int64_t column = lane * kGroup; column < columns; column += kWarp * kGroup) {
+      const auto count = static_cast<int>(smaller(columns - column, kGroup));
+      uint32_t magnitudes[kGroup];
+      load_magnitudes<kDtype>(matrix, row, column, count, magnitudes);
+#pragma unroll
+      for (int i = 0; i < kGroup; ++i) {
+        sum += i < count ? table[magnitudes[i]] : 0;
+      }
     }
   }
   sum = sum_over_warp(sum);
@@ -170,8 +177,10 @@ cudaError_t launch_magnitude_histogram(const Entries& matrix, int64_t rows, int6
 
 cudaError_t launch_magnitude_profile(const Entries& matrix, int64_t rows, int64_t columns, const double* table, double* row_sums,
                                      double* partial_sums, double* column_sums, cudaStream_t stream) {
-  cudaError_t error =
-      launch({quotient(rows, kThreads / kWarp), kThreads}, stream, row_profile_kernel, matrix, rows, columns, table, row_sums);
+  cudaError_t error = with_kind(matrix, [&](auto kind) {
+    return launch({quotient(rows, kThreads / kWarp), kThreads}, stream, row_profile_kernel<decltype(kind)::kValue>, matrix, rows,
+                  columns, table, row_sums);
+  });
   if (error == cudaSuccess) {
     error = launch({quotient(columns, kThreads) * quotient(rows, kProfileRows), kThreads}, stream, column_profile_kernel, matrix,
                    rows, columns, table, partial_sums);
