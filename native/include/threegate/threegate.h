@@ -24,6 +24,10 @@
  *  - Device memory belongs to the context. It is kept from call to call until the context is destroyed. `device_bytes`
  *    of a workspace query is what a call takes in addition to two buffers of at most 64 MiB each. If less memory is
  *    available, the call does its work in parts where it can.
+ *  - A call on the device begins after the work that the context's stream has at that time. It has ended when it returns, so
+ *    work of any stream may then use its results. The context's stream is the legacy default stream of the device, which
+ *    includes all streams that synchronise with it, or that of tg_context_set_stream. The call does not wait for work of
+ *    other streams, nor for copies that write host memory.
  *  - After a failure of a device (TG_DEVICE for another reason than too little memory) every later call of the context
  *    returns TG_DEVICE.
  *
@@ -286,6 +290,13 @@ TG_API tg_status tg_context_threads(tg_context* context, int32_t* threads);
  * version 17.
  */
 TG_API tg_status tg_context_set_control(tg_context* context, tg_control* control);
+
+/**
+ * Sets the stream whose work the later calls of the context wait for: a cudaStream_t or CUstream of the context's device. NULL
+ * is the legacy default stream, as in a new context. cudaStreamPerThread is that of the thread of each call. The caller keeps
+ * the stream until another one is set or the context is destroyed. A context of the CPU takes NULL only. Since version 20.
+ */
+TG_API tg_status tg_context_set_stream(tg_context* context, void* stream);
 
 /* ---------------------------------------------------------------- quantised weights ------------------------------- */
 

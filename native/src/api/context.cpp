@@ -117,4 +117,14 @@ tg_status tg_context_set_control(tg_context* context, tg_control* control) {
   });
 }
 
+tg_status tg_context_set_stream(tg_context* context, void* stream) {
+  return threegate::guarded_call(context, [&] {
+    if (context->cuda != nullptr) {
+      context->cuda->call(&threegate::CudaFunctions::set_stream, stream);
+    } else {
+      threegate::require(stream == nullptr, "stream", "a stream", "a context of the CPU takes NULL only");
+    }
+  });
+}
+
 }  // extern "C"

@@ -49,6 +49,8 @@ struct CudaFunctions {
   tg_status (*count_devices)(int32_t* devices, CudaText name, CudaText error);
   tg_status (*open)(int32_t device, const Parallel* parallel, CudaSession** session, CudaText error);
   void (*close)(CudaSession* session);
+  // Later calls wait for this stream. nullptr is the default stream.
+  tg_status (*set_stream)(CudaSession* session, void* stream, CudaText error);
   int32_t (*is_on_device)(const void* pointer);
 
   int64_t (*diff_bytes)(CudaSession* session, const CudaDiff* items, int64_t count);

@@ -93,6 +93,10 @@ void close(CudaSession* session) noexcept {
   cudaSetDevice(previous);
 }
 
+tg_status set_stream(CudaSession* session, void* stream, CudaText error) noexcept {
+  return reported(session, error, [&] { session->set_stream(static_cast<cudaStream_t>(stream)); });
+}
+
 int32_t on_device(const void* pointer) noexcept { return is_on_device(pointer) ? 1 : 0; }
 
 int64_t diff_workspace(CudaSession*, const CudaDiff* items, int64_t count) { return diff_bytes(items, count); }
@@ -201,6 +205,7 @@ CudaFunctions make_functions() {
   functions.count_devices = count_devices;
   functions.open = open;
   functions.close = close;
+  functions.set_stream = set_stream;
   functions.is_on_device = on_device;
   functions.diff_bytes = diff_workspace;
   functions.diff = run_diff;

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "cuda_runtime.h"
@@ -25,12 +26,15 @@
 namespace emulation {
 
 struct Event {
-  Stream* stream = nullptr;
+  std::shared_ptr<Stream> stream;
   uint64_t until = 0;  // number of tasks of the stream that come before it
 };
 
-class Stream {
+class Stream : public std::enable_shared_from_this<Stream> {
  public:
+  explicit Stream(bool blocking) : blocking_(blocking) {}
+  // Whether its work and that of the default stream wait for each other.
+  [[nodiscard]] bool blocking() const { return blocking_; }
   void add(Task task) { tasks_.push_back(std::move(task)); }
   [[nodiscard]] uint64_t asked() const { return done_ + tasks_.size(); }
   void run_until(uint64_t count) {
@@ -44,6 +48,7 @@ class Stream {
   void run_all() { run_until(asked()); }
 
  private:
+  bool blocking_;
   std::deque<Task> tasks_;
   uint64_t done_ = 0;
 };
@@ -65,6 +70,8 @@ struct Device {
   std::recursive_mutex mutex;
   std::map<const unsigned char*, size_t> blocks;
   size_t used = 0;
+  std::set<std::shared_ptr<Stream>> streams;
+  std::shared_ptr<Stream> default_stream = std::make_shared<Stream>(true);
   cudaError_t sticky = cudaSuccess;
   cudaError_t last = cudaSuccess;
 };
@@ -93,6 +100,26 @@ cudaError_t driver_state() {
   return text == "old" ? cudaErrorInsufficientDriver : device().sticky;
 }
 
+void follow(Stream& stream, const std::shared_ptr<Stream>& other) {
+  stream.add([other, until = other->asked()] { other->run_until(until); });
+}
+
+// The stream of a handle, ready for new work. The default stream waits for all blocking ones, and they wait for it.
+Stream& stream_of(cudaStream_t handle) {
+  if (handle == nullptr || handle == cudaStreamLegacy) {
+    for (const auto& stream : device().streams) {
+      if (stream->blocking()) {
+        follow(*device().default_stream, stream);
+      }
+    }
+    return *device().default_stream;
+  }
+  if (handle->blocking()) {
+    follow(*handle, device().default_stream);
+  }
+  return *handle;
+}
+
 }  // namespace
 
 cudaError_t launch(const Launch& launch, const Task& thread) {
@@ -104,10 +131,10 @@ cudaError_t launch(const Launch& launch, const Task& thread) {
     return keep(cudaErrorInvalidValue);
   }
   if (!setting("THREEGATE_EMULATED_FAULT").empty()) {
-    launch.stream->add([] { device().sticky = cudaErrorIllegalAddress; });
+    stream_of(launch.stream).add([] { device().sticky = cudaErrorIllegalAddress; });
     return cudaSuccess;
   }
-  launch.stream->add([launch, thread] {
+  stream_of(launch.stream).add([launch, thread] {
     if (device().sticky == cudaSuccess) {
       execute(launch, thread);
     }
@@ -119,6 +146,7 @@ cudaError_t launch(const Launch& launch, const Task& thread) {
 
 using emulation::device;
 using emulation::keep;
+using emulation::stream_of;
 
 cudaError_t cudaGetDeviceCount(int* count) {
   const cudaError_t error = emulation::driver_state();
@@ -233,7 +261,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
   if (device().sticky == cudaSuccess && bytes > 0) {
-    stream->add([=] {
+    stream_of(stream).add([=] {
       if (device().sticky == cudaSuccess) {
         std::memmove(to, from, bytes);
       }
@@ -245,31 +273,39 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
   if (device().sticky == cudaSuccess) {
-    stream->add([=] { std::memset(memory, value, bytes); });
+    stream_of(stream).add([=] { std::memset(memory, value, bytes); });
   }
   return device().sticky;
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = std::make_unique<emulation::Stream>().release();
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  const auto made = std::make_shared<emulation::Stream>((flags & cudaStreamNonBlocking) == 0);
+  device().streams.insert(made);
+  *stream = made.get();
+  return device().sticky;
+}
+cudaError_t cudaStreamGetDevice(cudaStream_t, int* index) {
+  *index = 0;
   return device().sticky;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
-  const std::unique_ptr<emulation::Stream> owned(stream);
-  owned->run_all();
+  stream->run_all();
+  device().streams.erase(stream->shared_from_this());
   return device().sticky;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
-  stream->run_all();
+  stream_of(stream).run_all();
   return keep(device().sticky);
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  emulation::Stream& waiting = stream_of(stream);
   const emulation::Event waited = *event;
-  if (waited.stream != nullptr && waited.stream != stream) {
-    stream->add([waited] { waited.stream->run_until(waited.until); });
+  if (waited.stream != nullptr && waited.stream.get() != &waiting) {
+    waiting.add([waited] { waited.stream->run_until(waited.until); });
   }
   return device().sticky;
 }
@@ -283,7 +319,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
-  *event = {stream, stream->asked()};
+  emulation::Stream& recorded = stream_of(stream);
+  *event = {recorded.shared_from_this(), recorded.asked()};
   return device().sticky;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {

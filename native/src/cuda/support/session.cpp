@@ -8,6 +8,31 @@ CudaSession::CudaSession(int32_t index, const Parallel& threads) : device(index)
   multiprocessors = properties.multiProcessorCount;
 }
 
+void CudaSession::set_stream(cudaStream_t stream) {
+  if (stream != nullptr) {
+    int found = 0;
+    cuda::check(cudaStreamGetDevice(stream, &found), "the stream");
+    if (found != device) {
+      throw Error(TG_INVALID_ARGUMENT, "stream belongs to CUDA device " + std::to_string(found) + "; this context uses device " +
+                                           std::to_string(device));
+    }
+  }
+  caller = stream == nullptr ? cudaStreamLegacy : stream;
+}
+
+void CudaSession::follow_caller() const {
+  cuda::check(cudaEventRecord(called.get(), caller), "the caller's stream");
+  for (const Slot& slot : slots) {
+    cuda::check(cudaStreamWaitEvent(slot.stream.get(), called.get(), 0), "the caller's stream");
+  }
+}
+
+void CudaSession::finish() const {
+  for (const Slot& slot : slots) {
+    cuda::check(cudaStreamSynchronize(slot.stream.get()), "the end of a call");
+  }
+}
+
 void CudaSession::run_parallel(int tasks, const std::function<void(int)>& body) const {
   const auto call = [](void* argument, int task) { (*static_cast<const std::function<void(int)>*>(argument))(task); };
   parallel.run(parallel.pool, tasks, call, const_cast<std::function<void(int)>*>(&body));

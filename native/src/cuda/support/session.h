@@ -27,6 +27,15 @@ struct CudaSession {
 
   [[nodiscard]] cudaStream_t stream() const { return slots[0].stream.get(); }
 
+  // Later calls wait for the work of `stream`, which belongs to the caller.
+  void set_stream(cudaStream_t stream);
+
+  // Makes the streams of the session wait for the work that the caller's stream has now.
+  void follow_caller() const;
+
+  // Waits for the streams of the session.
+  void finish() const;
+
   // Runs body(i) for i = 0 .. tasks - 1 on the threads of the context.
   void run_parallel(int tasks, const std::function<void(int)>& body) const;
 
@@ -37,7 +46,9 @@ struct CudaSession {
   cuda::DeviceMemory memory;                  // memory of the current call
   cuda::PinnedMemory results;                 // memory for results
   std::unique_ptr<cuda::DenseAlgebra> dense;  // created when it is first needed
-  std::string failure;                        // why the device no longer works. Empty if it works
+  cudaStream_t caller = cudaStreamLegacy;     // of the caller, whose work comes before that of a call
+  cuda::EventOwner called = cuda::make_event();
+  std::string failure;  // why the device no longer works. Empty if it works
 };
 
 namespace cuda {
@@ -66,7 +77,7 @@ bool is_on_device(const void* pointer);
 // Runs `body` and converts its exceptions to a status. A failure of the device is kept, and nothing runs on the session
 // afterwards.
 template <typename Body>
-tg_status guarded(CudaSession* session, CudaText error, Body body) noexcept {
+tg_status reported(CudaSession* session, CudaText error, Body body) noexcept {
   std::string message;
   tg_status status = TG_OK;
   try {
@@ -91,6 +102,16 @@ tg_status guarded(CudaSession* session, CudaText error, Body body) noexcept {
   }
   copy_text(message, error.text, error.capacity);
   return status;
+}
+
+// Runs `body` after the work of the caller's stream, and waits for its end.
+template <typename Body>
+tg_status guarded(CudaSession* session, CudaText error, Body body) noexcept {
+  return reported(session, error, [&] {
+    session->follow_caller();
+    body();
+    session->finish();
+  });
 }
 
 }  // namespace cuda
