@@ -265,6 +265,14 @@ TG_API int32_t tg_abi_version(void);
 TG_API tg_status tg_capabilities_query(tg_capabilities* capabilities);
 
 /**
+ * Sets the directories in which cuBLAS and cuSOLVER are looked for, separated by colons, such as those into which a package
+ * unpacked them. NULL is for those of the system, which is the default. The environment variable THREEGATE_CUDA_LIBRARIES
+ * has precedence. The libraries are loaded once in a process, when a context of a CUDA device first needs them. Returns
+ * TG_UNSUPPORTED if no CUDA device can be used, or if they were loaded from another place before. Since version 20.
+ */
+TG_API tg_status tg_set_cuda_library_path(const char* path);
+
+/**
  * Creates a context and its worker threads. If that fails, `error` receives the reason: at most `error_capacity` bytes
  * including the terminating zero. `error` may be NULL.
  *

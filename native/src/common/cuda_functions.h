@@ -52,6 +52,8 @@ struct CudaFunctions {
   // Later calls wait for this stream. nullptr is the default stream.
   tg_status (*set_stream)(CudaSession* session, void* stream, CudaText error);
   int32_t (*is_on_device)(const void* pointer);
+  // Sets the directories of cuBLAS and cuSOLVER. Returns TG_UNSUPPORTED if they were loaded from another place before.
+  tg_status (*set_library_path)(const char* path);
 
   int64_t (*diff_bytes)(CudaSession* session, const CudaDiff* items, int64_t count);
   tg_status (*diff)(CudaSession* session, const CudaDiff* items, int64_t count, tg_control* control, CudaText error);

@@ -11,6 +11,7 @@
 #include "cuda/mask/selection.h"
 #include "cuda/mask/sets.h"
 #include "cuda/patch/patch.h"
+#include "cuda/support/libraries.h"
 #include "cuda/support/session.h"
 #include "cuda/svd/truncated_svd.h"
 
@@ -95,6 +96,15 @@ void close(CudaSession* session) noexcept {
 
 tg_status set_stream(CudaSession* session, void* stream, CudaText error) noexcept {
   return reported(session, error, [&] { session->set_stream(static_cast<cudaStream_t>(stream)); });
+}
+
+tg_status set_libraries(const char* path) noexcept {
+  try {
+    return set_library_path(path) ? TG_OK : TG_UNSUPPORTED;
+  } catch (...) {
+    std::string message;
+    return describe_current_exception(message);
+  }
 }
 
 int32_t on_device(const void* pointer) noexcept { return is_on_device(pointer) ? 1 : 0; }
@@ -207,6 +217,7 @@ CudaFunctions make_functions() {
   functions.close = close;
   functions.set_stream = set_stream;
   functions.is_on_device = on_device;
+  functions.set_library_path = set_libraries;
   functions.diff_bytes = diff_workspace;
   functions.diff = run_diff;
   functions.mask_bytes = mask_workspace;
