@@ -8,8 +8,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
+import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.testing.ChildJvm;
@@ -90,6 +92,51 @@ class PresetLibrariesTest {
   void withoutThePresetsTheMessageNamesThem() throws Exception {
     ChildJvm.Result result = program().without("/org/bytedeco/cuda/").run();
     assertThat(result.output().strip()).isEqualTo("org.bytedeco:cuda is not on the class path");
+  }
+
+  @Test
+  void presetsOfAnotherCudaAreRefused() throws Exception {
+    Path source =
+        Files.writeString(
+            directory.resolve("cusolver.java"),
+            """
+            package org.bytedeco.cuda.presets;
+            @org.bytedeco.javacpp.annotation.Properties(
+                value = @org.bytedeco.javacpp.annotation.Platform(link = {"cublas@.12", "cusolver@.11"}))
+            public class cusolver {}
+            """);
+    int compiled =
+        ToolProvider.getSystemJavaCompiler()
+            .run(
+                null,
+                null,
+                null,
+                "-proc:none",
+                "-cp",
+                System.getProperty("java.class.path"),
+                "-d",
+                directory.toString(),
+                source.toString());
+    assertThat(compiled).isZero();
+    ChildJvm.Result result =
+        program().without("/org/bytedeco/cuda/").with(List.of(directory)).run();
+    assertThat(result.output().strip())
+        .isEqualTo(
+            "the presets of JavaCPP are for another CUDA than 13: they do not know libcublas.so.13");
+  }
+
+  @DeviceTest
+  void theVariableOfTheOperatorHasPrecedence() throws Exception {
+    String given = System.getProperty("threegate.test.emulation") + "/libraries";
+    ChildJvm.Result result =
+        program("use")
+            .with(redistributable())
+            .environment(Map.of("THREEGATE_CUDA_LIBRARIES", given))
+            .run();
+    assertThat(result.code()).as(result.output()).isZero();
+    assertThat(result.output())
+        .contains("cuSOLVER  " + given + ", given by THREEGATE_CUDA_LIBRARIES\n")
+        .contains("mapped " + given + "/libcusolver.so.12");
   }
 
   @DeviceTest
