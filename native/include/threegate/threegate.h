@@ -511,7 +511,7 @@ TG_API tg_status tg_diff(tg_context* context, const tg_operand* bases, const tg_
 #define TG_SVD_TRIANGLE 3
 /** Refinement of the singular vectors of a matrix nearby, see tg_svd_track. */
 #define TG_SVD_TRACKED 4
-/** Block Lanczos in float32, for few triplets of a large matrix. */
+/** Block Lanczos, for few triplets of a large matrix and for all matrices with a short side above 16384. */
 #define TG_SVD_BLOCK_LANCZOS 5
 /** Subspace iteration with Chebyshev filters in float32, on a CUDA device. */
 #define TG_SVD_CHEBYSHEV 6
@@ -577,10 +577,15 @@ TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrice
  * Computes leading singular triplets of `count` matrices of any shapes and dtypes, or of the differences
  * matrices[i] - subtracted[i]. `subtracted` may be NULL. Differences are formed as they are read. Entries are widened one
  * panel at a time and not stored as a whole, except for few triplets of a nearly square matrix with a short side below 2048.
- * A short side above 16384 is TG_UNSUPPORTED.
  *
- * Each matrix is solved by one thread, and several matrices are solved at the same time. Results do not depend on the
- * number of threads. All results are filled. The call returns TG_OK if every matrix reached its tolerance, and otherwise the
+ * Beyond a short side of 16384 no matrix of its order is formed. The triplets come from a Krylov space whose memory is bounded
+ * (Wu and Simon, "Thick-restart Lanczos method for large symmetric eigenvalue problems", 2000), and the workspace is
+ * proportional to rank * (rows + columns). The same is done from 8192 on for up to one triplet in 128. Beyond 16384 a spectrum,
+ * a start, and a rank above a quarter of the short side are TG_UNSUPPORTED, as is a side above 2^31 - 1 for any matrix.
+ * Tolerances below 1e-7 need singular values that are not as small relative to the first one.
+ *
+ * Several matrices are solved at the same time, each by one thread. Fewer matrices than threads are solved one after the other,
+ * each by all threads. Results do not depend on the number of threads. All results are filled. The call returns TG_OK if every matrix reached its tolerance, and otherwise the
  * status of the first one that did not. control->done counts matrices. A cancellation takes effect within a matrix.
  *
  * A CUDA device solves a matrix together with others by subspace iteration if vectors and no spectrum are wanted, the

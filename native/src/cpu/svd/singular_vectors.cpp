@@ -116,8 +116,7 @@ void multiply_to_short_side(const View& view, int64_t rank, const Vectors<T>& ve
 }
 
 template <typename T>
-Certificate complete_triplets(const View& view, int64_t rank, const Vectors<T>& vectors) {
-  multiply_both_sides(view, 0, rank, vectors);
+Certificate scale_triplets(const View& view, int64_t rank, const Vectors<T>& vectors) {
   for (int64_t i = 0; i < rank; ++i) {
     vectors.sigma[i] = norm(vectors.y + i * view.long_side, view.long_side);
     if (vectors.sigma[i] > 0) {
@@ -128,6 +127,12 @@ Certificate complete_triplets(const View& view, int64_t rank, const Vectors<T>& 
   sort_descending(view, rank, vectors);
   const double orthogonality = orthogonality_error(view, rank, vectors);
   return {largest_residual(view, rank, vectors), orthogonality};
+}
+
+template <typename T>
+Certificate complete_triplets(const View& view, int64_t rank, const Vectors<T>& vectors) {
+  multiply_both_sides(view, 0, rank, vectors);
+  return scale_triplets(view, rank, vectors);
 }
 
 void correct_orthonormality(int64_t rank, int64_t length, double* x, double* overlap, double* copy) {
@@ -149,6 +154,7 @@ template void sort_descending(const View&, int64_t, const Vectors<float>&);
 template void multiply_both_sides(const View&, int64_t, int64_t, Vectors<float>);
 template void multiply_to_long_side(const View&, int64_t, const Vectors<float>&);
 template void multiply_to_short_side(const View&, int64_t, const Vectors<float>&);
+template Certificate scale_triplets(const View&, int64_t, const Vectors<float>&);
 template Certificate complete_triplets(const View&, int64_t, const Vectors<float>&);
 template Vectors<double> take_vectors(Arena&, const View&, int64_t);
 template double orthogonality_error(const View&, int64_t, const Vectors<double>&);
@@ -156,6 +162,7 @@ template double largest_residual(const View&, int64_t, const Vectors<double>&);
 template void sort_descending(const View&, int64_t, const Vectors<double>&);
 template void multiply_both_sides(const View&, int64_t, int64_t, Vectors<double>);
 template void multiply_to_short_side(const View&, int64_t, const Vectors<double>&);
+template Certificate scale_triplets(const View&, int64_t, const Vectors<double>&);
 template Certificate complete_triplets(const View&, int64_t, const Vectors<double>&);
 
 }  // namespace threegate::svd
