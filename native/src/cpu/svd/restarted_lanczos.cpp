@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kMostRestarts = 40;
 constexpr int64_t kRoom = 2048;       // vectors beyond twice the wanted ones
-constexpr int64_t kBlocksToLook = 4;  // of new random vectors
+constexpr int64_t kFewestBlocks = 6;  // beside the wanted vectors
 constexpr int64_t kLarge = 2048;      // order from which a matrix does not stay in a cache
 
 // A row of which projections leave less is rounding.
@@ -51,13 +51,11 @@ RestartedLanczos<T>::RestartedLanczos(Arena& arena, const View& view, int64_t ra
       combinations_(arena.take<T>(kept_ * capacity_)),
       part_(arena.take<T>(capacity_ * kPanel)),
       random_(arena.take<float>(order_)),
-      found_(arena.take<double>(rank_)),
       symmetric_(arena, capacity_, kept_) {}
 
 template <typename T>
 bool RestartedLanczos<T>::suits(int64_t order, int64_t rank) {
-  // Looking for missing directions needs some blocks beside the wanted vectors.
-  return rank + (kBlocksToLook + 2) * block_for(order, rank) <= capacity_for(order, rank);
+  return rank + kFewestBlocks * block_for(order, rank) <= capacity_for(order, rank);
 }
 
 template <typename T>
@@ -69,10 +67,10 @@ bool RestartedLanczos<T>::run(const View& view, SimdLevel level, const TiledProd
   if (!append_block(level, 0)) {
     return false;
   }
-  // The projected problem is solved rarely, because it costs the cube of its size.
+  // The projected problem is solved rarely, because it costs the cube of its size. By the first time rounding has brought more
+  // copies of repeated values into the space than a block has vectors.
   int64_t next = std::max(3 * rank_, 2 * rank_ + 12 * block_);
   int restarts = 0;
-  bool looks = false;  // the space has the wanted vectors and new random ones
   for (;;) {
     check_cancelled(view);
     extend(view, product);
@@ -82,48 +80,20 @@ bool RestartedLanczos<T>::run(const View& view, SimdLevel level, const TiledProd
       if (progress == Progress::kFailed) {
         return false;
       }
-      if (looks && !finds_more(tolerance)) {
-        std::copy_n(basis_, rank_ * order_, x);
-        return true;
-      }
-      looks = progress == Progress::kConverged;
-      if ((looks || full) && ++restarts > kMostRestarts) {
+      if (progress == Progress::kConverged || (full && ++restarts > kMostRestarts)) {
         restart(rank_);
         std::copy_n(basis_, rank_ * order_, x);
         return true;
       }
-      if (looks) {
-        std::copy_n(symmetric_.values(), rank_, found_);
-        restart(rank_);
-        // The image has nothing new for these vectors. Random ones take its place.
-        for (int64_t i = 0; i < block_; ++i) {
-          random_row(level, row(size_ + i));
-        }
-        next = size_ + kBlocksToLook * block_;
-      } else {
-        if (full) {
-          restart(kept_);
-        }
-        next = size_ + std::max(2 * block_, size_ / 5);
+      if (full) {
+        restart(kept_);
       }
+      next = size_ + std::max(2 * block_, size_ / 5);
     }
-    if (!append_block(level, looks && size_ == rank_ ? 0 : largest_)) {
+    if (!append_block(level, largest_)) {
       return false;
     }
   }
-}
-
-// Returns whether values are larger than before new directions were looked for, by more than the tolerance and rounding.
-template <typename T>
-bool RestartedLanczos<T>::finds_more(double tolerance) const {
-  const double rounding = kLeastRest<T> * found_[0];
-  for (int64_t i = 0; i < rank_; ++i) {
-    const double least = std::sqrt(std::max(found_[i], 0.0)) + tolerance * std::sqrt(found_[0]);
-    if (static_cast<double>(symmetric_.values()[i]) > std::max(least * least, found_[i] + rounding)) {
-      return true;
-    }
-  }
-  return false;
 }
 
 // Computes the image of the last block, without its part in the space. Its products with the space are the new rows of the

@@ -1,9 +1,6 @@
 // Leading singular vectors of the short side of a matrix of any size, in a Krylov space of blocks that is restarted with its best
 // vectors when its memory is full (Wu and Simon, "Thick-restart Lanczos method for large symmetric eigenvalue problems", 2000).
 // The matrix is only multiplied with, and no matrix of the order of a side is formed.
-//
-// A space from one block contains as many copies of a repeated value as the block has vectors. When the wanted vectors have
-// converged, some blocks from new random vectors look for directions that are missing.
 #ifndef THREEGATE_CPU_SVD_RESTARTED_LANCZOS_H
 #define THREEGATE_CPU_SVD_RESTARTED_LANCZOS_H
 
@@ -36,7 +33,6 @@ class RestartedLanczos {
   [[nodiscard]] T* row(int64_t i) const { return basis_ + i * order_; }
   void extend(const View& view, const TiledProduct<T>& product);
   Progress solve(SimdLevel level, int64_t count, double tolerance);
-  [[nodiscard]] bool finds_more(double tolerance) const;
   void restart(int64_t count);
   bool append_block(SimdLevel level, double whole);
   bool append_row(SimdLevel level, int64_t i, double whole);
@@ -57,7 +53,6 @@ class RestartedLanczos {
   T* combinations_;   // kept x capacity
   T* part_;           // capacity x kPanel
   float* random_;     // order
-  double* found_;     // the wanted values before missing ones were looked for
   Symmetric<T> symmetric_;
   int64_t size_ = 0;       // vectors in the space
   int64_t restarted_ = 0;  // vectors of the last restart
