@@ -618,11 +618,12 @@ TG_API tg_status tg_svd_track_workspace(tg_context* context, const tg_operand* m
  * Computes what tg_svd computes, with one start per matrix. The options must ask for vectors, and the results for no
  * spectrum.
  *
- * Up to two steps of Rayleigh-Ritz combine the leading vectors, a first-order correction of each (Davidson, 1975), and eight
- * random directions, which turn towards components that the start does not contain. The result has the same certificate as
- * that of tg_svd. If it does not reach the tolerance, or if the rank is above an eighth of the short side (from a twelfth on,
- * if the tolerance is below 1e-5 and the long side above two short ones), the matrix is decomposed as by tg_svd. `method` of
- * the result tells which way was taken.
+ * A Rayleigh-Ritz step combines the leading vectors of the start and sixteen guards below them. If its residuals are not small
+ * enough, each vector gets a first-order correction (Davidson, 1975). Another step combines them with eight random directions,
+ * which turn towards components that the start does not contain. Up to two more corrections follow. The result has the same
+ * certificate as that of tg_svd. If it does not reach the tolerance, or if the rank is above a fifth of the short side (from an
+ * eighth on, if the tolerance is below 1e-5 and the long side above two short ones), the matrix is decomposed as by tg_svd.
+ * `method` of the result tells which way was taken.
  *
  * The certificate proves that the results are singular triplets. That they are the leading ones relies on the start and on
  * the random directions. A direction that is new and only slightly above the others can be missed.

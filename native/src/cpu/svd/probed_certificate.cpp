@@ -82,6 +82,24 @@ Certificate ProbedCertificate::run(const View& view, SimdLevel level, const floa
   return {probe(view, measured, vectors), orthogonality};
 }
 
+Certificate ProbedCertificate::complete(const View& view, SimdLevel level, const Vectors<float>& vectors) {
+  for (int64_t i = 0; i < rank_; ++i) {
+    const double size = norm(vectors.y + i * length_, length_);
+    if (!(size > 0)) {
+      return {1, 1};
+    }
+    divide(vectors.y + i * length_, length_, size);
+    divide(vectors.z + i * order_, order_, size);
+    vectors.sigma[i] *= size;
+  }
+  sort_descending(view, rank_, vectors);
+  const double of_short = row_products(vectors.x, order_, vectors);
+  const double orthogonality = std::max(of_short, row_products(vectors.y, length_, vectors));
+  const double measured = largest_residual(view, rank_, vectors) * vectors.sigma[0];
+  combine(level, vectors);
+  return {probe(view, measured, vectors), orthogonality};
+}
+
 // Computes the products of all pairs of rows, and returns their largest deviation from orthonormality.
 double ProbedCertificate::row_products(const float* rows, int64_t length, const Vectors<float>& vectors) {
   std::fill_n(products_, rank_ * rank_, 0.0);

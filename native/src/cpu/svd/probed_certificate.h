@@ -30,6 +30,9 @@ class ProbedCertificate {
   Certificate run(const View& view, SimdLevel level, const float* below, const double* diagonal, double tolerance,
                   const Vectors<float>& vectors);
 
+  // Does so for triplets and products that were computed in float32: y is A x / sigma, and z is A^T y.
+  Certificate complete(const View& view, SimdLevel level, const Vectors<float>& vectors);
+
  private:
   double row_products(const float* rows, int64_t length, const Vectors<float>& vectors);
   void correct(const Vectors<float>& vectors);
