@@ -1,6 +1,7 @@
 #include "implicit_gram.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "cpu/support/blas.h"
 #include "cpu/support/crew.h"
@@ -10,34 +11,35 @@
 namespace threegate::svd {
 namespace {
 
-constexpr int64_t kCacheEntries = 96 * 1024;  // of a panel, so that it stays in the second-level cache with some of the rows
-constexpr int64_t kLeastRows = 32;            // bf16 codes of a cache line
+constexpr int64_t kCacheBytes = 384 * 1024;  // of a panel, so that it stays in the second-level cache with some of the rows
+constexpr int64_t kLeastRows = 32;           // bf16 codes of a cache line
 constexpr int64_t kMostRows = 128;
 constexpr int64_t kPanelsOfSum = 6;
 constexpr int64_t kColumns = 8;  // that are transposed together
 
-void copy_by_blas(const GramShape& shape, int64_t rows, int64_t length, const float* from, float* copy) {
-  std::fill_n(copy, shape.count * shape.length, 0.0F);
+template <typename T>
+void copy_by_blas(const GramShape& shape, int64_t rows, int64_t length, const T* from, T* copy) {
+  std::fill_n(copy, shape.count * shape.length, T{0});
   for (int64_t i = 0; i < rows; ++i) {
     std::copy_n(from + i * length, length, copy + i * shape.length);
   }
 }
 
-void multiply_by_blas(const GramShape& shape, int64_t begin, int64_t end, const float* copy, const float* panel,
-                      float* products) {
-  blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(end - begin), blas_size(shape.count),
-                     blas_size(shape.length), 1.0F, panel + begin * shape.stride, blas_size(shape.stride), copy,
-                     blas_size(shape.length), 0.0F, products + begin * shape.count, blas_size(shape.count));
+template <typename T>
+void multiply_by_blas(const GramShape& shape, int64_t begin, int64_t end, const T* copy, const T* panel, T* products) {
+  blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(end - begin), blas_size(shape.count),
+                             blas_size(shape.length), T{1}, panel + begin * shape.stride, blas_size(shape.stride), copy,
+                             blas_size(shape.length), T{0}, products + begin * shape.count, blas_size(shape.count));
 }
 
-void add_by_blas(const GramShape& shape, int64_t rows, int64_t begin, int64_t end, const float* products, const float* panel,
-                 float* sums) {
-  blas().single.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(shape.count), blas_size(end - begin), blas_size(rows),
-                     1.0F, products, blas_size(shape.count), panel + begin, blas_size(shape.stride), 1.0F, sums + begin,
-                     blas_size(shape.stride));
+template <typename T>
+void add_by_blas(const GramShape& shape, int64_t rows, int64_t begin, int64_t end, const T* products, const T* panel, T* sums) {
+  blas().functions<T>().gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(shape.count), blas_size(end - begin),
+                             blas_size(rows), T{1}, products, blas_size(shape.count), panel + begin, blas_size(shape.stride),
+                             T{1}, sums + begin, blas_size(shape.stride));
 }
 
-GramKernels kernels_for([[maybe_unused]] SimdLevel level) {
+GramKernelSet kernels_for([[maybe_unused]] SimdLevel level) {
 #if defined(__x86_64__)
   if (level == SimdLevel::kAvx512) {
     return gram_kernels_avx512();
@@ -46,35 +48,48 @@ GramKernels kernels_for([[maybe_unused]] SimdLevel level) {
     return gram_kernels_avx2();
   }
 #endif
-  return {copy_by_blas, multiply_by_blas, add_by_blas, nullptr, nullptr};
+  return {{copy_by_blas<float>, multiply_by_blas<float>, add_by_blas<float>, nullptr, nullptr},
+          {copy_by_blas<double>, multiply_by_blas<double>, add_by_blas<double>, nullptr, nullptr}};
+}
+
+template <typename T>
+GramKernels<T> kernels_of(SimdLevel level) {
+  if constexpr (std::is_same_v<T, float>) {
+    return kernels_for(level).single;
+  } else {
+    return kernels_for(level).wide;
+  }
 }
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 }  // namespace
 
-ImplicitGram::ImplicitGram(Arena& arena, int64_t rows, int64_t length)
+template <typename T>
+ImplicitGram<T>::ImplicitGram(Arena& arena, int64_t rows, int64_t length)
     : length_(length),
       padded_(round_up(length, kGramLanes)),
       stride_(padded_ +
               (padded_ / kGramLanes % 2 == 0 ? kGramLanes : 0)),  // rows a power of two apart compete for a cache's places
-      copy_(arena.take<float>(round_up(rows, kGramRows) * padded_)),
-      panel_(arena.take<float>(panel_rows() * stride_)),
-      stored_(arena.take<float>(panel_rows() * stride_)),
-      products_(arena.take<float>(round_up(rows, kGramRows) * panel_rows())),
-      sums_(arena.take<float>(round_up(rows, kGramRows) * stride_)) {}
+      copy_(arena.take<T>(round_up(rows, kGramRows) * padded_)),
+      panel_(arena.take<T>(panel_rows() * stride_)),
+      stored_(arena.take<T>(panel_rows() * stride_)),
+      products_(arena.take<T>(round_up(rows, kGramRows) * panel_rows())),
+      sums_(arena.take<T>(round_up(rows, kGramRows) * stride_)) {}
 
-int64_t ImplicitGram::panel_rows() const {
-  return std::clamp(kCacheEntries / stride_ / kLeastRows * kLeastRows, kLeastRows, kMostRows);
+template <typename T>
+int64_t ImplicitGram<T>::panel_rows() const {
+  return std::clamp(kCacheBytes / static_cast<int64_t>(sizeof(T)) / stride_ / kLeastRows * kLeastRows, kLeastRows, kMostRows);
 }
 
-void ImplicitGram::run(SimdLevel level, int64_t rows, int64_t height, const float* from, const Read& read, const Weigh& weigh,
-                       float* out) const {
-  const GramKernels kernels = kernels_for(level);
+template <typename T>
+void ImplicitGram<T>::run(SimdLevel level, int64_t rows, int64_t height, const T* from, const Read& read, const Weigh& weigh,
+                          T* out) const {
+  const GramKernels<T> kernels = kernels_of<T>(level);
   const GramShape shape{round_up(rows, kGramRows), padded_, stride_};
   kernels.copy(shape, rows, length_, from, copy_);
-  std::fill_n(sums_, shape.count * stride_, 0.0F);
-  std::fill_n(out, rows * length_, 0.0F);
+  std::fill_n(sums_, shape.count * stride_, T{0});
+  std::fill_n(out, rows * length_, T{0});
   // Sums of sums round less than one long sum.
   const auto collect = [&] {
     for (int64_t i = 0; i < rows; ++i) {
@@ -82,11 +97,11 @@ void ImplicitGram::run(SimdLevel level, int64_t rows, int64_t height, const floa
         out[i * length_ + j] += sums_[i * stride_ + j];
       }
     }
-    std::fill_n(sums_, shape.count * stride_, 0.0F);
+    std::fill_n(sums_, shape.count * stride_, T{0});
   };
   const int64_t together = panel_rows();
   for (int64_t i = 0; i < together && length_ < stride_; ++i) {
-    std::fill_n(panel_ + i * stride_ + length_, stride_ - length_, 0.0F);
+    std::fill_n(panel_ + i * stride_ + length_, stride_ - length_, T{0});
   }
   for (int64_t begin = 0; begin < height; begin += together) {
     const int64_t count = std::min(together, height - begin);
@@ -109,7 +124,8 @@ void ImplicitGram::run(SimdLevel level, int64_t rows, int64_t height, const floa
 }
 
 // Reads a panel. Its rows are those of the long side.
-void ImplicitGram::read(const GramKernels& kernels, const View& view, int64_t begin, int64_t count, float* panel) const {
+template <typename T>
+void ImplicitGram<T>::read(const GramKernels<T>& kernels, const View& view, int64_t begin, int64_t count, T* panel) const {
   if (kernels.widen_row != nullptr && is_plain_bf16(view)) {
     const tg_matrix& values = view.operand->values;
     const int64_t row_bytes = values.row_stride * static_cast<int64_t>(sizeof(uint16_t));
@@ -145,22 +161,30 @@ void ImplicitGram::read(const GramKernels& kernels, const View& view, int64_t be
   }
 }
 
-void ImplicitGram::multiply_both_sides(SimdLevel level, const View& view, int64_t rows, const float* x, float* y,
-                                       float* z) const {
-  const GramKernels kernels = kernels_for(level);
-  const Read read_rows = [&](int64_t begin, int64_t count, int64_t, float* panel) {
+template <typename T>
+void ImplicitGram<T>::run(SimdLevel level, const View& view, int64_t rows, const T* from, const Weigh& weigh, T* out) const {
+  const GramKernels<T> kernels = kernels_of<T>(level);
+  const Read read_rows = [&](int64_t begin, int64_t count, int64_t, T* panel) {
     check_cancelled(view);
     read(kernels, view, begin, count, panel);
   };
-  const Weigh keep = [&](int64_t begin, int64_t count, int64_t stride, const float* products) {
+  run(level, rows, view.long_side, from, read_rows, weigh, out);
+}
+
+template <typename T>
+void ImplicitGram<T>::multiply_both_sides(SimdLevel level, const View& view, int64_t rows, const T* x, T* y, T* z) const {
+  const Weigh keep = [&](int64_t begin, int64_t count, int64_t stride, const T* products) {
     for (int64_t row = 0; row < rows; ++row) {
-      float* out = y + row * view.long_side + begin;
+      T* out = y + row * view.long_side + begin;
       for (int64_t i = 0; i < count; ++i) {
         out[i] = products[i * stride + row];
       }
     }
   };
-  run(level, rows, view.long_side, x, read_rows, keep, z);
+  run(level, view, rows, x, keep, z);
 }
+
+template class ImplicitGram<float>;
+template class ImplicitGram<double>;
 
 }  // namespace threegate::svd

@@ -54,11 +54,9 @@ ProbedCertificate::ProbedCertificate(Arena& arena, const View& view, int64_t ran
       of_short_(arena.take<double>(groups_ * order_)),
       of_long_(arena.take<double>(groups_ * length_)),
       expected_(arena.take<double>(groups_ * order_)),
-      images_(arena.take<double>(groups_ * kPanel)),
       back_(arena.take<double>(groups_ * order_)),
-      panel_(arena.take<double>(groups_ > 0 ? kPanel * order_ : 0)),
-      errors_(arena.take<double>(groups_)),
-      signs_(arena.take<float>(rank_ + random::kBlock)) {}
+      signs_(arena.take<float>(rank_ + random::kBlock)),
+      gram_(arena, groups_, groups_ > 0 ? order_ : 0) {}
 
 Certificate ProbedCertificate::run(const View& view, SimdLevel level, const float* below, const double* diagonal,
                                    double tolerance, const Vectors<float>& vectors) {
@@ -79,7 +77,7 @@ Certificate ProbedCertificate::run(const View& view, SimdLevel level, const floa
   const double orthogonality = std::max(of_short, row_products(vectors.y, length_, vectors));
   const double measured = measure(below, diagonal, vectors);
   combine(level, vectors);
-  return {probe(view, measured, vectors), orthogonality};
+  return {probe(view, level, measured, vectors), orthogonality};
 }
 
 Certificate ProbedCertificate::complete(const View& view, SimdLevel level, const Vectors<float>& vectors) {
@@ -97,7 +95,7 @@ Certificate ProbedCertificate::complete(const View& view, SimdLevel level, const
   const double orthogonality = std::max(of_short, row_products(vectors.y, length_, vectors));
   const double measured = largest_residual(view, rank_, vectors) * vectors.sigma[0];
   combine(level, vectors);
-  return {probe(view, measured, vectors), orthogonality};
+  return {probe(view, level, measured, vectors), orthogonality};
 }
 
 // Computes the products of all pairs of rows, and returns their largest deviation from orthonormality.
@@ -167,28 +165,24 @@ void ProbedCertificate::combine(SimdLevel level, const Vectors<float>& vectors) 
 }
 
 // Multiplies the sums with the matrix in float64, and returns the residuals with their rounding errors.
-double ProbedCertificate::probe(const View& view, double measured, const Vectors<float>& vectors) {
-  const auto& functions = blas().wide;
-  const lapack_int groups = blas_size(groups_);
-  const lapack_int order = blas_size(order_);
-  std::fill_n(errors_, groups_, 0.0);
-  std::fill_n(back_, groups_ * order_, 0.0);
-  for_panels(view, panel_, [&](int64_t begin, int64_t count) {
-    const lapack_int stride = view.tall ? order : blas_size(count);
-    functions.gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasTrans : CblasNoTrans, groups, blas_size(count), order, 1.0,
-                   of_short_, order, panel_, stride, 0.0, images_, blas_size(count));
-    functions.gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasNoTrans : CblasTrans, groups, order, blas_size(count), 1.0,
-                   of_long_ + begin, blas_size(length_), panel_, stride, 1.0, back_, order);
-    for (int64_t group = 0; group < groups_; ++group) {
-      add(of_long_ + group * length_ + begin, count, -1, images_ + group * count);
-      const double size = norm(images_ + group * count, count);
-      errors_[group] += size * size;
-    }
-  });
+double ProbedCertificate::probe(const View& view, SimdLevel level, double measured, const Vectors<float>& vectors) {
+  gram_.run(
+      level, view, groups_, of_short_,
+      [&](int64_t begin, int64_t count, int64_t stride, double* products) {
+        for (int64_t group = 0; group < groups_; ++group) {
+          double* of_long = of_long_ + group * length_ + begin;
+          for (int64_t i = 0; i < count; ++i) {
+            const double image = products[i * stride + group];
+            products[i * stride + group] = of_long[i];
+            of_long[i] -= image;
+          }
+        }
+      },
+      back_);
   double of_long = 0;   // the largest |A x - sigma y|
   double of_short = 0;  // the largest error of what was measured
   for (int64_t group = 0; group < groups_; ++group) {
-    of_long = std::max(of_long, vectors.sigma[group * group_] * std::sqrt(errors_[group]));
+    of_long = std::max(of_long, vectors.sigma[group * group_] * norm(of_long_ + group * length_, length_));
     add(expected_ + group * order_, order_, -1, back_ + group * order_);
     of_short = std::max(of_short, norm(back_ + group * order_, order_));
   }

@@ -12,6 +12,7 @@
 
 #include "cpu/support/arena.h"
 #include "cpu/support/simd_level.h"
+#include "implicit_gram.h"
 #include "panel.h"
 #include "singular_vectors.h"
 
@@ -38,7 +39,7 @@ class ProbedCertificate {
   void correct(const Vectors<float>& vectors);
   double measure(const float* below, const double* diagonal, const Vectors<float>& vectors);
   void combine(SimdLevel level, const Vectors<float>& vectors);
-  double probe(const View& view, double measured, const Vectors<float>& vectors);
+  double probe(const View& view, SimdLevel level, double measured, const Vectors<float>& vectors);
 
   int64_t rank_;
   int64_t order_;
@@ -47,13 +48,11 @@ class ProbedCertificate {
   int64_t groups_;    // sums
   double* products_;  // rank x rank
   double* of_short_;  // groups x order: sums of x / sigma
-  double* of_long_;   // groups x length: sums of y
+  double* of_long_;   // groups x length: sums of y, and then their residuals
   double* expected_;  // groups x order: sums of A^T y according to the Gram matrix
-  double* images_;    // groups x kPanel
   double* back_;      // groups x order
-  double* panel_;     // kPanel x order
-  double* errors_;    // groups
   float* signs_;
+  ImplicitGram<double> gram_;
 };
 
 }  // namespace threegate::svd

@@ -281,7 +281,7 @@ class Tracking {
   int64_t order_;
   int64_t block_;  // the leading vectors and the guards
   bool wide_;
-  ImplicitGram gram_;
+  ImplicitGram<float> gram_;
   Vectors<float> from_;
   Vectors<float> found_;
   float* guards_;
