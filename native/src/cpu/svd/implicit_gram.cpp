@@ -11,8 +11,8 @@
 namespace threegate::svd {
 namespace {
 
-constexpr int64_t kCacheBytes = 384 * 1024;  // of a panel, so that it stays in the second-level cache with some of the rows
-constexpr int64_t kLeastRows = 32;           // bf16 codes of a cache line
+constexpr int64_t kCacheBytes = 384 << 10;  // of a panel, so that it stays in the second-level cache with some of the rows
+constexpr int64_t kLeastRows = 32;          // bf16 codes of a cache line
 constexpr int64_t kMostRows = 128;
 constexpr int64_t kPanelsOfSum = 6;
 constexpr int64_t kColumns = 8;  // that are transposed together
