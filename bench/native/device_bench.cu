@@ -1,8 +1,10 @@
 // Measures the kernels of the CUDA device on matrices of a whole model, and the limits of the device in the same run. Matrices
-// have a flat bulk of singular values and a few spikes, as weights have. They are made on the device and stay there. Prints one
-// figure per line: name TAB value TAB unit.
+// have a flat bulk of singular values and a few spikes, as weights have. They are made on the device and stay there. All other
+// data is random as well, because zeros take less power and let clocks rise. The data is made on the default stream, which calls
+// of the library wait for. Prints one figure per line: name TAB value TAB unit.
 //
-//   threegate_bench_device [SHARE]      the share of a model of 6.7 billion weights, 1 by default
+//   threegate_bench_device [SHARE [SECTION...]]      the share of a model of 6.7 billion weights, 1 by default, and what to
+//   measure
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -10,8 +12,10 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "threegate/threegate.h"
@@ -110,6 +114,13 @@ __global__ void fill_kernel(uint16_t* base, uint16_t* tuned, int64_t rows, int64
   }
 }
 
+__global__ void fill_numbers_kernel(float* numbers, int64_t count) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step) {
+    numbers[i] = normal(static_cast<uint64_t>(i));
+  }
+}
+
 struct Shape {
   int64_t rows;
   int64_t columns;
@@ -167,7 +178,7 @@ double copy_bandwidth() {
   constexpr int64_t kBytes = int64_t{4} << 30;
   const Device from = device_memory(kBytes);
   const Device to = device_memory(kBytes);
-  check(cudaMemset(from.get(), 1, kBytes), "a copy");
+  fill_kernel<<<kBlocks, kThreads>>>(static_cast<uint16_t*>(from.get()), nullptr, 1 << 15, kBytes >> 16, 1, 0);
   const double time = median(15, [&] {
     check(cudaMemcpy(to.get(), from.get(), kBytes, cudaMemcpyDeviceToDevice), "a copy");
     check(cudaDeviceSynchronize(), "a copy");
@@ -198,7 +209,7 @@ void bench_diff(tg_context* context, double share, double bandwidth) {
       tuned.push_back(operand(other, shape));
       bytes += 2 * static_cast<double>(own);
     }
-    check(cudaDeviceSynchronize(), "matrices");
+    check(cudaGetLastError(), "matrices");
     const auto count = static_cast<int64_t>(shapes.size());
     std::vector<tg_diff_result> results(shapes.size());
     for (auto& result : results) {
@@ -239,7 +250,7 @@ void bench_svd(tg_context* context, double share, double bandwidth) {
     results.push_back({sizeof(tg_svd_result), out, out + kRank, out + kRank * (1 + shape.rows), nullptr, 0, 0, 0, 0, 0});
     bytes += 2 * static_cast<double>(shape.rows * shape.columns);
   }
-  check(cudaDeviceSynchronize(), "matrices");
+  check(cudaGetLastError(), "matrices");
   const auto count = static_cast<int64_t>(shapes.size());
   tg_workspace_size size{sizeof(size), 0, 0};
   check(tg_svd_workspace(context, matrices.data(), nullptr, count, options.data(), results.data(), &size), context, "svd");
@@ -308,7 +319,7 @@ void bench_sets(tg_context* context, double bandwidth) {
     masks.push_back(words + i * kWords);
   }
   fill_kernel<<<kBlocks, kThreads>>>(static_cast<uint16_t*>(memory.get()), nullptr, kMasks * kSide, kSide / 16, 1, 0);
-  check(cudaDeviceSynchronize(), "masks");
+  check(cudaGetLastError(), "masks");
   const tg_mask_sets sets{sizeof(sets), masks.data(), kMasks, kSide, kSide};
   int64_t entries = 0;
   const double united = median(9, [&] {
@@ -361,9 +372,10 @@ void bench_curvature(tg_context* context, double bandwidth) {
   constexpr int64_t kDirections = 8;
   const double rate = float_rate();
   print("float32 rate of the multiprocessors", rate, "flop/s");
-  const Device memory = device_memory(2 * (2 * kTokens * kSide + kDirections * kSide * kSide));
+  constexpr int64_t kRows = 2 * kTokens + kDirections * kSide;
+  const Device memory = device_memory(2 * kRows * kSide);
   auto* const codes = static_cast<uint16_t*>(memory.get());
-  check(cudaMemset(codes, 0, static_cast<size_t>(2 * (2 * kTokens * kSide + kDirections * kSide * kSide))), "samples");
+  fill_kernel<<<kBlocks, kThreads>>>(codes, nullptr, kRows, kSide, 2, 0);
   const tg_layer_samples samples{
       sizeof(samples), {codes, kTokens, kSide, kSide, TG_BF16, 0}, {codes + kTokens * kSide, kTokens, kSide, kSide, TG_BF16, 0}};
   std::vector<tg_operand> operands(kDirections);
@@ -399,7 +411,7 @@ void bench_curvature(tg_context* context, double bandwidth) {
   constexpr int64_t kCount = int64_t{1} << 28;
   const Device streams = device_memory(5 * 4 * kCount);
   auto* const numbers = static_cast<float*>(streams.get());
-  check(cudaMemset(numbers, 0, 5 * 4 * kCount), "numbers");
+  fill_numbers_kernel<<<kBlocks, kThreads>>>(numbers, 5 * kCount);
   const tg_displacement displacement{sizeof(displacement), numbers, numbers + kCount, kCount, TG_F32, 0, 0.5};
   double rounding = 0;
   const double displaced =
@@ -497,6 +509,7 @@ void bench_patch(tg_context* context, double bandwidth) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a run that is stopped leaves its figures
   const double share = count > 1 ? std::atof(arguments[1]) : 1;
   const tg_context_options options{sizeof(options), 0, TG_CUDA, 0, 0};
   tg_context* context = nullptr;
@@ -507,11 +520,16 @@ int main(int count, char** arguments) {
   }
   const double bandwidth = copy_bandwidth();
   print("copy bandwidth", bandwidth, "bytes/s");
-  bench_diff(context, share, bandwidth);
-  bench_svd(context, share, bandwidth);
-  bench_mask(context);
-  bench_sets(context, bandwidth);
-  bench_curvature(context, bandwidth);
-  bench_patch(context, bandwidth);
+  const std::pair<const char*, std::function<void()>> sections[] = {{"diff", [&] { bench_diff(context, share, bandwidth); }},
+                                                                    {"svd", [&] { bench_svd(context, share, bandwidth); }},
+                                                                    {"mask", [&] { bench_mask(context); }},
+                                                                    {"sets", [&] { bench_sets(context, bandwidth); }},
+                                                                    {"curvature", [&] { bench_curvature(context, bandwidth); }},
+                                                                    {"patch", [&] { bench_patch(context, bandwidth); }}};
+  for (const auto& [name, run] : sections) {
+    if (count <= 2 || std::find(arguments + 2, arguments + count, std::string(name)) != arguments + count) {
+      run();
+    }
+  }
   return tg_context_destroy(context) == TG_OK ? 0 : 1;
 }

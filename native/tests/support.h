@@ -26,6 +26,20 @@ inline uint64_t seed() {
   return given == nullptr ? 20251 : std::strtoull(given, nullptr, 10);
 }
 
+// A variable of the environment, until the end of a block.
+struct Setting {
+  Setting(const char* setting, const std::string& value) : name(setting) {
+    const char* before = std::getenv(setting);
+    kept = before == nullptr ? "" : before;
+    setenv(setting, value.c_str(), 1);
+  }
+  ~Setting() { kept.empty() ? unsetenv(name) : setenv(name, kept.c_str(), 1); }
+  Setting(const Setting&) = delete;
+  Setting& operator=(const Setting&) = delete;
+  const char* name;
+  std::string kept;
+};
+
 struct DestroyContext {
   void operator()(tg_context* context) const { EXPECT_EQ(TG_OK, tg_context_destroy(context)); }
 };

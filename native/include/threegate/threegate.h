@@ -24,8 +24,13 @@
  *  - Device memory belongs to the context. It is kept from call to call until the context is destroyed. `device_bytes`
  *    of a workspace query is what a call takes in addition to two buffers of at most 64 MiB each. If less memory is
  *    available, the call does its work in parts where it can.
- *  - After a failure of a device (TG_DEVICE for another reason than too little memory) every later call of the context
- *    returns TG_DEVICE.
+ *  - A call on the device begins after the work that the context's stream has at that time. It has ended when it returns, so
+ *    work of any stream may then use its results. The context's stream is the legacy default stream of the device, which
+ *    includes all streams that synchronise with it, or that of tg_context_set_stream. The call does not wait for work of
+ *    other streams, nor for copies that write host memory.
+ *  - Device memory is that of the context's device, or managed memory. That of another device is refused.
+ *  - After an error that ends the work of this process on a device, such as an illegal address, every later call of the
+ *    context returns TG_DEVICE. Any other error concerns one call.
  *
  * Sources: "P" is arXiv 2511.08567, "The Path Not Taken: RLVR Provably Learns Off the Principals". Other sources are
  * cited in full.
@@ -261,6 +266,14 @@ TG_API int32_t tg_abi_version(void);
 TG_API tg_status tg_capabilities_query(tg_capabilities* capabilities);
 
 /**
+ * Sets the directories in which cuBLAS and cuSOLVER are looked for, separated by colons, such as those into which a package
+ * unpacked them. NULL is for those of the system, which is the default. The environment variable THREEGATE_CUDA_LIBRARIES
+ * has precedence. The libraries are loaded once in a process, when a context of a CUDA device first needs them. Returns
+ * TG_UNSUPPORTED if no CUDA device can be used, or if they were loaded from another place before. Since version 20.
+ */
+TG_API tg_status tg_set_cuda_library_path(const char* path);
+
+/**
  * Creates a context and its worker threads. If that fails, `error` receives the reason: at most `error_capacity` bytes
  * including the terminating zero. `error` may be NULL.
  *
@@ -286,6 +299,13 @@ TG_API tg_status tg_context_threads(tg_context* context, int32_t* threads);
  * version 17.
  */
 TG_API tg_status tg_context_set_control(tg_context* context, tg_control* control);
+
+/**
+ * Sets the stream whose work the later calls of the context wait for: a cudaStream_t or CUstream of the context's device. NULL
+ * is the legacy default stream, as in a new context. cudaStreamPerThread is that of the thread of each call. The caller keeps
+ * the stream until another one is set or the context is destroyed. A context of the CPU takes NULL only. Since version 20.
+ */
+TG_API tg_status tg_context_set_stream(tg_context* context, void* stream);
 
 /* ---------------------------------------------------------------- quantised weights ------------------------------- */
 
@@ -511,7 +531,7 @@ TG_API tg_status tg_diff(tg_context* context, const tg_operand* bases, const tg_
 #define TG_SVD_TRIANGLE 3
 /** Refinement of the singular vectors of a matrix nearby, see tg_svd_track. */
 #define TG_SVD_TRACKED 4
-/** Block Lanczos in float32, for few triplets of a large matrix. */
+/** Block Lanczos, for few triplets of a large matrix and for all matrices with a short side above 16384. */
 #define TG_SVD_BLOCK_LANCZOS 5
 /** Subspace iteration with Chebyshev filters in float32, on a CUDA device. */
 #define TG_SVD_CHEBYSHEV 6
@@ -577,11 +597,17 @@ TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrice
  * Computes leading singular triplets of `count` matrices of any shapes and dtypes, or of the differences
  * matrices[i] - subtracted[i]. `subtracted` may be NULL. Differences are formed as they are read. Entries are widened one
  * panel at a time and not stored as a whole, except for few triplets of a nearly square matrix with a short side below 2048.
- * A short side above 16384 is TG_UNSUPPORTED.
  *
- * Each matrix is solved by one thread, and several matrices are solved at the same time. Results do not depend on the
- * number of threads. All results are filled. The call returns TG_OK if every matrix reached its tolerance, and otherwise the
- * status of the first one that did not. control->done counts matrices. A cancellation takes effect within a matrix.
+ * Beyond a short side of 16384 no matrix of its order is formed. The triplets come from a Krylov space whose memory is bounded
+ * (Wu and Simon, "Thick-restart Lanczos method for large symmetric eigenvalue problems", 2000), and the workspace is
+ * proportional to rank * (rows + columns). The same is done from 8192 on for up to one triplet in 128. Beyond 16384 a spectrum,
+ * a start, and a rank above a quarter of the short side are TG_UNSUPPORTED, as is a side above 2^31 - 1 for any matrix.
+ * Tolerances below 1e-7 need singular values that are not as small relative to the first one.
+ *
+ * Several matrices are solved at the same time, each by one thread. Fewer matrices than threads are solved one after the other,
+ * each by all threads. Results do not depend on the number of threads. All results are filled. The call returns TG_OK if every
+ * matrix reached its tolerance, and otherwise the status of the first one that did not. control->done counts matrices. A
+ * cancellation takes effect within a matrix.
  *
  * A CUDA device solves a matrix together with others by subspace iteration if vectors and no spectrum are wanted, the
  * tolerance is at least 1e-5, and the block of vectors is small enough. The block holds the wanted vectors and half as many
@@ -618,11 +644,12 @@ TG_API tg_status tg_svd_track_workspace(tg_context* context, const tg_operand* m
  * Computes what tg_svd computes, with one start per matrix. The options must ask for vectors, and the results for no
  * spectrum.
  *
- * Up to two steps of Rayleigh-Ritz combine the leading vectors, a first-order correction of each (Davidson, 1975), and eight
- * random directions, which turn towards components that the start does not contain. The result has the same certificate as
- * that of tg_svd. If it does not reach the tolerance, or if the rank is above an eighth of the short side (from a twelfth on,
- * if the tolerance is below 1e-5 and the long side above two short ones), the matrix is decomposed as by tg_svd. `method` of
- * the result tells which way was taken.
+ * A Rayleigh-Ritz step combines the leading vectors of the start and sixteen guards below them. If its residuals are not small
+ * enough, each vector gets a first-order correction (Davidson, 1975). Another step combines them with eight random directions,
+ * which turn towards components that the start does not contain. Up to two more corrections follow. The result has the same
+ * certificate as that of tg_svd. If it does not reach the tolerance, or if the rank is above a fifth of the short side (from an
+ * eighth on, if the tolerance is below 1e-5 and the long side above two short ones), the matrix is decomposed as by tg_svd.
+ * `method` of the result tells which way was taken.
  *
  * The certificate proves that the results are singular triplets. That they are the leading ones relies on the start and on
  * the random directions. A direction that is new and only slightly above the others can be missed.
@@ -1101,7 +1128,7 @@ typedef struct tg_patch_entries {
  * number of these elements. If `entries` has too little room, `changed` is still correct, and what was written to the entries
  * must not be used. `entries` has the width and the form of the pair.
  *
- * It takes one pass on the CPU and two on a device. The result is the same on every device and for any number of threads.
+ * It takes one pass. The result is the same on every device and for any number of threads.
  */
 TG_API tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const tg_patch_entries* entries,
                                   int64_t* changed);

@@ -97,3 +97,13 @@ extern "C" tg_status tg_capabilities_query(tg_capabilities* capabilities) {
   }
   return TG_OK;
 }
+
+extern "C" tg_status tg_set_cuda_library_path(const char* path) {
+  std::string message;
+  try {
+    const threegate::CudaBackend& cuda = threegate::cuda_backend();
+    return cuda.devices == 0 ? TG_UNSUPPORTED : cuda.functions->set_library_path(path == nullptr ? "" : path);
+  } catch (...) {
+    return threegate::describe_current_exception(message);
+  }
+}

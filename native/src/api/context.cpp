@@ -42,7 +42,7 @@ void run_on_pool(void* pool, int tasks, void (*body)(void* argument, int task), 
 
 }  // namespace
 
-CudaDevice::CudaDevice(const CudaFunctions& functions, int32_t index, ThreadPool& pool) : functions_(functions) {
+CudaDevice::CudaDevice(const CudaFunctions& functions, int32_t index, ThreadPool& pool) : functions_(functions), index_(index) {
   char text[kErrorBytes] = {};
   const Parallel parallel{&pool, run_on_pool, pool.threads()};
   const tg_status status = functions.open(index, &parallel, &session_, {text, kErrorBytes});
@@ -114,6 +114,16 @@ tg_status tg_context_set_control(tg_context* context, tg_control* control) {
       threegate::require_struct(control, "control");
     }
     context->control = control;
+  });
+}
+
+tg_status tg_context_set_stream(tg_context* context, void* stream) {
+  return threegate::guarded_call(context, [&] {
+    if (context->cuda != nullptr) {
+      context->cuda->call(&threegate::CudaFunctions::set_stream, stream);
+    } else {
+      threegate::require(stream == nullptr, "stream", "a stream", "a context of the CPU takes NULL only");
+    }
   });
 }
 

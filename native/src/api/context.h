@@ -37,11 +37,13 @@ class CudaDevice {
   }
   [[nodiscard]] const CudaFunctions& functions() const { return functions_; }
   [[nodiscard]] CudaSession* session() const { return session_; }
+  [[nodiscard]] int32_t index() const { return index_; }
 
  private:
   static constexpr int64_t kErrorBytes = 512;
 
   const CudaFunctions& functions_;
+  int32_t index_;
   CudaSession* session_ = nullptr;
 };
 

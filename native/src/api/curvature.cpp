@@ -72,6 +72,22 @@ void require_slopes(const tg_layer_samples* samples, const tg_direction* directi
   checked_product(count, samples->input.rows, "count * tokens");
 }
 
+void require_samples_on_own_device(const tg_context& context, const tg_layer_samples& samples, const tg_direction* directions,
+                                   int64_t count) {
+  is_on_device(context, samples.input.data, "samples.input.data");
+  is_on_device(context, samples.gradient.data, "samples.gradient.data");
+  for (int64_t i = 0; i < count; ++i) {
+    const std::string name = "directions[" + std::to_string(i) + "]";
+    require_own_device(context, directions[i].matrix, name + ".matrix");
+    require_own_device(context, directions[i].subtracted, name + ".subtracted");
+    is_on_device(context, directions[i].mask, name + ".mask");
+    for (int64_t term = 0; term < directions[i].low_rank_count; ++term) {
+      is_on_device(context, directions[i].low_rank[term].left.data, name + ".low_rank.left.data");
+      is_on_device(context, directions[i].low_rank[term].right.data, name + ".low_rank.right.data");
+    }
+  }
+}
+
 void require_products(const tg_matrix* left, const tg_matrix* right) {
   require(left != nullptr && right != nullptr, "left or right", "NULL", "both are required");
   require_tokens(*left, "left");
@@ -126,8 +142,7 @@ void finish(const tg_context& context, curvature::Outcome outcome, const tg_matr
   }
   for (const auto& [matrix, name] : {std::pair{&first, first_name}, std::pair{&second, second_name}}) {
     // Data on the device is not checked here.
-    const bool there = context.cuda != nullptr && context.cuda->functions().is_on_device(matrix->data) != 0;
-    const int64_t row = there ? -1 : curvature::first_row_not_finite(*matrix);
+    const int64_t row = is_on_device(context, matrix->data, name) ? -1 : curvature::first_row_not_finite(*matrix);
     if (row >= 0) {
       throw Error(TG_INVALID_ARGUMENT, std::string(name) + " has an entry that is not finite, in row " + std::to_string(row));
     }
@@ -150,7 +165,7 @@ bool require_numbers(const tg_context& context, tg_dtype dtype, int64_t count, d
   int64_t there = 0;
   for (const NamedNumbers& numbers : all) {
     require(count == 0 || numbers.data != nullptr, numbers.name, "NULL", "it must not be NULL unless count is 0");
-    const bool on_device = context.cuda != nullptr && context.cuda->functions().is_on_device(numbers.data) != 0;
+    const bool on_device = is_on_device(context, numbers.data, numbers.name);
     require(!on_device || reinterpret_cast<uintptr_t>(numbers.data) % (dtype == TG_F32 ? 4 : 8) == 0, numbers.name, "misaligned",
             "in device memory numbers must be aligned to their size");
     there += on_device ? 1 : 0;
@@ -203,6 +218,7 @@ tg_status tg_layer_slopes(tg_context* context, const tg_layer_samples* samples, 
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }
+    threegate::require_samples_on_own_device(*context, *samples, directions, count);
     threegate::require_workspace(workspace, threegate::slopes_bytes(*context, *samples, directions, count));
     const auto outcome = threegate::run_slopes(*context, *samples, directions, count, control, workspace->host, slopes, squares);
     threegate::require_intact_operand({sizeof(tg_operand), samples->input, {}, 1, 1, nullptr, 0});
@@ -231,6 +247,8 @@ tg_status tg_token_products(tg_context* context, const tg_matrix* left, const do
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }
+    threegate::is_on_device(*context, left->data, "left.data");
+    threegate::is_on_device(*context, right->data, "right.data");
     threegate::require_workspace(workspace, threegate::products_bytes(*context, *left, *right));
     const auto outcome = threegate::run_products(*context, *left, weights, *right, control, workspace->host, products);
     threegate::require_intact_operand({sizeof(tg_operand), *left, {}, 1, 1, nullptr, 0});

@@ -66,6 +66,10 @@ void require_batch(const tg_context& context, const Batch& batch) {
   for (int64_t i = 0; i < batch.count; ++i) {
     const std::string name = batch.count == 1 ? "" : "[" + std::to_string(i) + "]";
     require_pair(batch.bases + i, batch.tuned + i, profiles_of(batch, i), name);
+    require_own_device(context, batch.bases + i, "base" + name);
+    require_own_device(context, batch.tuned + i, "tuned" + name);
+    const tg_diff_profiles* profiles = profiles_of(batch, i);
+    is_on_device(context, profiles == nullptr ? nullptr : profiles->mask, "profiles" + name + ".mask");
     for (const tg_operand* side : {batch.bases + i, batch.tuned + i}) {
       if (context.cuda != nullptr && side->values.dtype == TG_CODES) {
         throw Error(TG_UNSUPPORTED, "codes are compared on the CPU only; decode them with tg_codes_decode");

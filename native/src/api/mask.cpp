@@ -53,6 +53,12 @@ void require_sets(const tg_mask_sets* sets) {
   }
 }
 
+void require_sets_on_own_device(const tg_context& context, const tg_mask_sets& sets) {
+  for (int64_t i = 0; i < sets.count; ++i) {
+    is_on_device(context, sets.masks[i], "sets.masks[" + std::to_string(i) + "]");
+  }
+}
+
 void require_result(const tg_mask_sets& sets, int32_t operation, const uint64_t* result, int64_t result_words,
                     const int64_t* entries) {
   require(operation >= TG_MASK_UNION && operation <= TG_MASK_COMPLEMENT, "operation", std::to_string(operation),
@@ -132,6 +138,8 @@ tg_status tg_mask_select(tg_context* context, const tg_mask_scores* scores, cons
   return threegate::guarded_call(context, [&] {
     threegate::require_scores(scores, options);
     threegate::require_mask(*scores, mask, mask_words);
+    threegate::require_own_device(*context, scores->matrix, "scores.matrix");
+    threegate::is_on_device(*context, mask, "mask");
     threegate::require_on_host(*context, scores->left, "scores.left");
     threegate::require_on_host(*context, scores->right, "scores.right");
     if (control != nullptr) {
@@ -150,6 +158,8 @@ tg_status tg_mask_combine(tg_context* context, const tg_mask_sets* sets, int32_t
   return threegate::guarded_call(context, [&] {
     threegate::require_sets(sets);
     threegate::require_result(*sets, operation, result, result_words, entries);
+    threegate::require_sets_on_own_device(*context, *sets);
+    threegate::is_on_device(*context, result, "result");
     if (context->cuda != nullptr) {
       context->cuda->call(&threegate::CudaFunctions::mask_combine, sets, operation, result, entries);
     } else {
@@ -162,6 +172,7 @@ tg_status tg_mask_overlaps(tg_context* context, const tg_mask_sets* sets, int64_
   return threegate::guarded_call(context, [&] {
     threegate::require_sets(sets);
     threegate::require(common != nullptr, "common", "NULL", "it must have room for count * count counts");
+    threegate::require_sets_on_own_device(*context, *sets);
     if (context->cuda != nullptr) {
       context->cuda->call(&threegate::CudaFunctions::mask_overlaps, sets, common, memberships);
     } else {
@@ -178,6 +189,9 @@ tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, 
     threegate::require(empty || (first != nullptr && second != nullptr), "first or second", "NULL", "both masks are required");
     threegate::require(all != nullptr && in_first != nullptr && in_second != nullptr && in_both != nullptr, "an output", "NULL",
                        "all four arrays of counts are required");
+    threegate::require_own_device(*context, matrix, "matrix");
+    threegate::is_on_device(*context, first, "first");
+    threegate::is_on_device(*context, second, "second");
     if (context->cuda != nullptr) {
       int64_t* const counts[] = {all, in_first, in_second, in_both};
       context->cuda->call(&threegate::CudaFunctions::magnitude_histogram, matrix, first, second, &counts[0]);
@@ -194,6 +208,7 @@ tg_status tg_magnitude_profile(tg_context* context, const tg_operand* matrix, co
     threegate::require_operand(matrix, "matrix");
     threegate::require(table != nullptr && row_sums != nullptr && column_sums != nullptr, "table, row_sums or column_sums",
                        "NULL", "the table and both arrays of sums are required");
+    threegate::require_own_device(*context, matrix, "matrix");
     if (context->cuda != nullptr) {
       context->cuda->call(&threegate::CudaFunctions::magnitude_profile, matrix, table, row_sums, column_sums);
     } else {

@@ -72,9 +72,30 @@ void require_operand(const tg_operand* operand, const std::string& name) {
   }
 }
 
+bool is_on_device(const tg_context& context, const void* data, const std::string& name) {
+  if (context.cuda == nullptr || data == nullptr) {
+    return false;
+  }
+  int32_t device = 0;
+  const bool there = context.cuda->functions().place_of(context.cuda->session(), data, &device) != 0;
+  require(!there || device == context.cuda->index(), name.c_str(), "in the memory of CUDA device " + std::to_string(device),
+          ("this context uses device " + std::to_string(context.cuda->index())).c_str());
+  return there;
+}
+
 void require_on_host(const tg_context& context, const void* data, const std::string& name) {
-  if (context.cuda != nullptr && data != nullptr) {
-    require(context.cuda->functions().is_on_device(data) == 0, name.c_str(), "in device memory", "it must be in host memory");
+  require(!is_on_device(context, data, name), name.c_str(), "in device memory", "it must be in host memory");
+}
+
+void require_own_device(const tg_context& context, const tg_operand* operand, const std::string& name) {
+  if (context.cuda == nullptr || operand == nullptr) {
+    return;
+  }
+  is_on_device(context, operand->values.data, name + ".values.data");
+  is_on_device(context, operand->block_scale.data, name + ".block_scale.data");
+  for (int64_t term = 0; term < operand->low_rank_count; ++term) {
+    is_on_device(context, operand->low_rank[term].left.data, name + ".low_rank.left.data");
+    is_on_device(context, operand->low_rank[term].right.data, name + ".low_rank.right.data");
   }
 }
 

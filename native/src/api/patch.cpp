@@ -28,7 +28,7 @@ bool require_place(const tg_context& context, const std::array<NamedMemory, 4>& 
     if (memory.data == nullptr) {
       continue;
     }
-    const bool on_device = context.cuda != nullptr && context.cuda->functions().is_on_device(memory.data) != 0;
+    const bool on_device = is_on_device(context, memory.data, memory.name);
     require(!on_device || reinterpret_cast<uintptr_t>(memory.data) % static_cast<uintptr_t>(memory.alignment) == 0, memory.name,
             "misaligned", "in device memory elements must be aligned to their size");
     there += on_device ? 1 : 0;

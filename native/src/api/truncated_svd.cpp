@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 
 #include "api/context.h"
 #include "api/operand.h"
@@ -12,7 +13,15 @@ namespace threegate {
 namespace {
 
 constexpr int64_t kLongestSide = INT32_MAX;  // LAPACK sizes have 32 bits
-constexpr int64_t kLongestShortSide = 16384;
+constexpr int64_t kLongestWhole = 16384;     // short side of which a square may be stored
+constexpr int64_t kLeastWhole = 256;         // that tests may choose instead
+constexpr int64_t kLeastShareOfBlocks = 4;   // short side over rank, beyond it
+
+// Tests set the variable, so that matrices of their size are solved by blocks.
+int64_t longest_whole() {
+  const char* given = std::getenv("THREEGATE_SVD_LONGEST_WHOLE");
+  return given == nullptr ? kLongestWhole : std::clamp<int64_t>(std::strtoll(given, nullptr, 10), kLeastWhole, kLongestWhole);
+}
 
 struct Batch {
   const tg_operand* matrices;
@@ -39,6 +48,17 @@ void require_start(const Batch& batch, int64_t i) {
           "without vectors or with a spectrum", "tracking needs vectors and no spectrum");
 }
 
+// What needs a square of the short side is limited.
+void require_whole(const Batch& batch, int64_t i, const std::string& shape) {
+  const int64_t short_side = std::min(batch.matrices[i].values.rows, batch.matrices[i].values.columns);
+  if (short_side > kLongestWhole && (batch.results[i].spectrum != nullptr || batch.starts != nullptr ||
+                                     kLeastShareOfBlocks * batch.options[i].rank > short_side)) {
+    throw Error(TG_UNSUPPORTED, "matrices[" + std::to_string(i) + "] is " + shape + "; beyond a short side of " +
+                                    std::to_string(kLongestWhole) +
+                                    " there is no spectrum, no start, and a rank of at most a quarter of it");
+  }
+}
+
 void require_request(const Batch& batch, int64_t i) {
   const std::string index = "[" + std::to_string(i) + "]";
   const tg_operand& matrix = batch.matrices[i];
@@ -58,9 +78,9 @@ void require_request(const Batch& batch, int64_t i) {
   const int64_t columns = matrix.values.columns;
   const std::string shape = std::to_string(rows) + " x " + std::to_string(columns);
   require(std::min(rows, columns) >= 1, ("matrices" + index).c_str(), shape, "a matrix without entries has no singular values");
-  if (std::max(rows, columns) > kLongestSide || std::min(rows, columns) > kLongestShortSide) {
-    throw Error(TG_UNSUPPORTED, "matrices" + index + " is " + shape + "; the sides may be at most " +
-                                    std::to_string(kLongestSide) + " and " + std::to_string(kLongestShortSide));
+  if (std::max(rows, columns) > kLongestSide) {
+    throw Error(TG_UNSUPPORTED,
+                "matrices" + index + " is " + shape + "; the sides may be at most " + std::to_string(kLongestSide));
   }
   require(options.rank >= 1 && options.rank <= std::min(rows, columns), ("options" + index + ".rank").c_str(),
           std::to_string(options.rank), ("allowed are 1 to " + std::to_string(std::min(rows, columns))).c_str());
@@ -73,6 +93,7 @@ void require_request(const Batch& batch, int64_t i) {
           ("results" + index + ".left or right").c_str(), "NULL", "they must have room for the vectors");
   require(options.vectors == 1 || result.spectrum != nullptr, ("results" + index + ".spectrum").c_str(), "NULL",
           "values without vectors require a spectrum");
+  require_whole(batch, i, shape);
 }
 
 void require_batch(const Batch& batch) {
@@ -95,7 +116,8 @@ int matrices_at_once(const ThreadPool& pool, const Batch& batch) { return batch.
 int64_t bytes_each(const Batch& batch) {
   int64_t bytes = 64;
   for (int64_t i = 0; i < batch.count; ++i) {
-    bytes = std::max(bytes, svd::workspace_bytes(batch.matrices[i], batch.options[i], batch.starts != nullptr, batch.results[i]));
+    bytes = std::max(bytes, svd::workspace_bytes(batch.matrices[i], batch.options[i], batch.starts != nullptr, batch.results[i],
+                                                 longest_whole()));
   }
   return bytes;
 }
@@ -121,7 +143,7 @@ bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control
         continue;
       }
       svd::truncated_svd(level, batch.matrices[i], batch.subtracted == nullptr ? nullptr : batch.subtracted + i, batch.options[i],
-                         batch.starts == nullptr ? nullptr : batch.starts + i, control, own, batch.results[i]);
+                         batch.starts == nullptr ? nullptr : batch.starts + i, longest_whole(), control, own, batch.results[i]);
       add_done(control, 1);
     }
   };
@@ -164,6 +186,11 @@ void solve(tg_context* context, const Batch& batch, tg_control* control, const t
     require_struct(control, "control");
   }
   require_workspace(workspace, matrices_at_once(context->pool, batch) * bytes_each(batch));
+  for (int64_t i = 0; i < batch.count; ++i) {
+    const std::string index = "[" + std::to_string(i) + "]";
+    require_own_device(*context, batch.matrices + i, "matrices" + index);
+    require_own_device(*context, batch.subtracted == nullptr ? nullptr : batch.subtracted + i, "subtracted" + index);
+  }
   begin_work(control, batch.count);
   for (int64_t i = 0; i < batch.count; ++i) {
     batch.results[i].status = TG_NOT_CONVERGED;

@@ -49,7 +49,12 @@ struct CudaFunctions {
   tg_status (*count_devices)(int32_t* devices, CudaText name, CudaText error);
   tg_status (*open)(int32_t device, const Parallel* parallel, CudaSession** session, CudaText error);
   void (*close)(CudaSession* session);
-  int32_t (*is_on_device)(const void* pointer);
+  // Later calls wait for this stream. nullptr is the default stream.
+  tg_status (*set_stream)(CudaSession* session, void* stream, CudaText error);
+  // Sets the directories of cuBLAS and cuSOLVER. Returns TG_UNSUPPORTED if they were loaded from another place before.
+  tg_status (*set_library_path)(const char* path);
+  // Returns whether the pointer is to memory of a device, and which one. Managed memory is on that of the session.
+  int32_t (*place_of)(CudaSession* session, const void* pointer, int32_t* device);
 
   int64_t (*diff_bytes)(CudaSession* session, const CudaDiff* items, int64_t count);
   tg_status (*diff)(CudaSession* session, const CudaDiff* items, int64_t count, tg_control* control, CudaText error);

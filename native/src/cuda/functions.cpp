@@ -11,6 +11,7 @@
 #include "cuda/mask/selection.h"
 #include "cuda/mask/sets.h"
 #include "cuda/patch/patch.h"
+#include "cuda/support/libraries.h"
 #include "cuda/support/session.h"
 #include "cuda/svd/truncated_svd.h"
 
@@ -81,19 +82,37 @@ tg_status open(int32_t device, const Parallel* parallel, CudaSession** session, 
 }
 
 void close(CudaSession* session) noexcept {
-  const std::unique_ptr<CudaSession> owned(session);
+  std::unique_ptr<CudaSession> owned(session);
   int previous = 0;
   cudaGetDevice(&previous);
   cudaSetDevice(owned->device);
   for (auto& slot : owned->slots) {
     cudaStreamSynchronize(slot.stream.get());
   }
-  // The memory must be freed while its device is the current one.
-  owned->memory.release();
+  // Memory, streams and libraries are released while their device is the current one.
+  owned.reset();
   cudaSetDevice(previous);
 }
 
-int32_t on_device(const void* pointer) noexcept { return is_on_device(pointer) ? 1 : 0; }
+tg_status set_stream(CudaSession* session, void* stream, CudaText error) noexcept {
+  return reported(session, error, [&] { session->set_stream(static_cast<cudaStream_t>(stream)); });
+}
+
+tg_status set_libraries(const char* path) noexcept {
+  try {
+    return set_library_path(path) ? TG_OK : TG_UNSUPPORTED;
+  } catch (...) {
+    std::string message;
+    return describe_current_exception(message);
+  }
+}
+
+int32_t place_of(CudaSession* session, const void* pointer, int32_t* device) noexcept {
+  const cudaPointerAttributes attributes = attributes_of(pointer);
+  // Managed memory is on every device.
+  *device = attributes.type == cudaMemoryTypeDevice ? attributes.device : session->device;
+  return is_on_device(pointer) ? 1 : 0;
+}
 
 int64_t diff_workspace(CudaSession*, const CudaDiff* items, int64_t count) { return diff_bytes(items, count); }
 
@@ -201,7 +220,9 @@ CudaFunctions make_functions() {
   functions.count_devices = count_devices;
   functions.open = open;
   functions.close = close;
-  functions.is_on_device = on_device;
+  functions.set_stream = set_stream;
+  functions.set_library_path = set_libraries;
+  functions.place_of = place_of;
   functions.diff_bytes = diff_workspace;
   functions.diff = run_diff;
   functions.mask_bytes = mask_workspace;

@@ -25,6 +25,7 @@ set(THREEGATE_CUDA_KERNEL_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/curvature/difference_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/diff/diff_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/mask/magnitude_kernels.cu
+  ${CMAKE_CURRENT_LIST_DIR}/mask/screening_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/mask/selection_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/mask/sets_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/patch/patch_kernels.cu

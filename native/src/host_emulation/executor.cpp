@@ -13,6 +13,7 @@
 #include "context_switch.h"
 #include "cuda_runtime.h"
 #include "executor.h"
+#include "race_detector.h"
 #include "thread_order.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -40,7 +41,6 @@ struct Copy {
 };
 
 struct Thread {
-  void* stack = nullptr;  // the lowest address
   void* pointer = nullptr;
   void* fake_stack = nullptr;
   bool finished = false;
@@ -62,10 +62,8 @@ struct Warp {
 class Executor {
  public:
   ~Executor() {
-    for (const Thread& thread : threads_) {
-      if (thread.stack != nullptr) {
-        munmap(thread.stack, kStackBytes);
-      }
+    if (stacks_ != nullptr) {
+      munmap(stacks_, kMaxThreads * kStackBytes);
     }
   }
 
@@ -151,6 +149,7 @@ class Executor {
   }
 
   void release_barrier() {
+    races::pass_barrier();
     waiting_ = 0;
     ready_.insert(ready_.end(), at_barrier_.begin(), at_barrier_.end());
     at_barrier_.clear();
@@ -160,15 +159,21 @@ class Executor {
     if (count_ % kWarp != 0 || count_ > kMaxThreads) {
       fail("blocks must consist of whole warps and have at most 1024 threads");
     }
-    while (threads_.size() < static_cast<size_t>(count_)) {
-      Thread thread;
-      thread.stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-      if (thread.stack == MAP_FAILED) {
+    if (stacks_ == nullptr) {
+      void* const memory =
+          mmap(nullptr, kMaxThreads * kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (memory == MAP_FAILED) {
         fail("no memory for stacks");
       }
-      threads_.push_back(thread);
+      stacks_ = static_cast<unsigned char*>(memory);
+      threads_.resize(kMaxThreads);
     }
+    const auto first_stack = reinterpret_cast<uintptr_t>(stacks_);
+    races::begin_launch(count_, {first_stack, first_stack + kMaxThreads * kStackBytes});
   }
+
+  // The lowest address of the stack of a thread.
+  [[nodiscard]] unsigned char* stack(int thread) const { return stacks_ + static_cast<size_t>(thread) * kStackBytes; }
 
   void run_block(uint64_t index, const Launch& launch) {
     blockIdx = {static_cast<unsigned>(index % launch.grid.x), static_cast<unsigned>(index / launch.grid.x % launch.grid.y),
@@ -181,6 +186,8 @@ class Executor {
       __asan_poison_memory_region(end, static_cast<size_t>(shared_.get() + launch.shared_bytes + 128 - end));
 #endif
     }
+    const auto shared_begin = reinterpret_cast<uintptr_t>(shared());
+    races::begin_block(index, {shared_begin, shared_begin + launch.shared_bytes});
     running_ = count_;
     waiting_ = 0;
     warps_.assign(static_cast<size_t>(count_ / kWarp), Warp{});
@@ -205,7 +212,7 @@ class Executor {
     thread.finished = false;
     thread.copy_group = 0;
     thread.fake_stack = nullptr;
-    auto* top = reinterpret_cast<void**>(static_cast<unsigned char*>(thread.stack) + kStackBytes);
+    auto* top = reinterpret_cast<void**>(stack(index) + kStackBytes);
 #if defined(__SANITIZE_ADDRESS__)
     // The outermost frames of the previous thread never returned.
     constexpr size_t kOutermost = 8192;
@@ -249,10 +256,10 @@ class Executor {
     if (from < 0) {
       main_bottom_ = nullptr;
     }
-    __sanitizer_start_switch_fiber(last ? nullptr : fake, to < 0 ? main_bottom_ : threads_[static_cast<size_t>(to)].stack,
-                                   to < 0 ? main_bytes_ : kStackBytes);
+    __sanitizer_start_switch_fiber(last ? nullptr : fake, to < 0 ? main_bottom_ : stack(to), to < 0 ? main_bytes_ : kStackBytes);
 #endif
     current_ = to;
+    races::run_thread(to);
     set_index();
     emulation_switch(save, load);
 #if defined(__SANITIZE_ADDRESS__)
@@ -268,6 +275,7 @@ class Executor {
   }
 
   std::mutex mutex_;
+  unsigned char* stacks_ = nullptr;
   std::vector<Thread> threads_;
   std::vector<Warp> warps_;
   std::vector<int> ready_;
@@ -298,6 +306,19 @@ void execute(const Launch& launch, const Task& body) { executor().run(launch, bo
 
 void* dynamic_shared_memory() { return executor().shared(); }
 void block_barrier() { executor().barrier(); }
+void sync_warp(unsigned mask) {
+  int nothing = 0;
+  // The last lane to arrive passes for all.
+  warp_collective("__syncwarp", mask, &nothing, [](void* const[32]) { races::pass_warp_barrier(executor().current() / kWarp); });
+}
+void require_aligned(const void* address, size_t bytes, const char* what) {
+  auto value = reinterpret_cast<uintptr_t>(address);
+  asm volatile("" : "+r"(value));  // the compiler believes that it is aligned
+  if (value % bytes != 0) {
+    fail("misaligned: ", what);
+  }
+}
+void fence() { races::pass_fence(); }
 int lane() { return executor().current() % kWarp; }
 void warp_collective(const char* name, unsigned mask, void* argument, void (*complete)(void* const arguments[32])) {
   executor().collective(name, mask, argument, complete);
@@ -305,6 +326,10 @@ void warp_collective(const char* name, unsigned mask, void* argument, void (*com
 
 // The target of a copy is undefined until the copy is waited for.
 void copy_asynchronously(void* to, const void* from, size_t bytes) {
+  require_aligned(to, bytes, "the target of a copy");
+  require_aligned(from, bytes, "the source of a copy");
+  note_access(to, bytes, Access::kWrite);
+  note_access(from, bytes, Access::kRead);
   const auto* source = static_cast<const unsigned char*>(from);
   Copy copy{to, std::vector<unsigned char>(source, source + bytes), executor().thread().copy_group};
   std::memset(to, kPoison, bytes);
@@ -316,6 +341,7 @@ void wait_for_copies(int groups_left) {
   std::vector<Copy> left;
   for (Copy& copy : thread.copies) {
     if (copy.group < thread.copy_group - groups_left) {
+      note_access(copy.to, copy.bytes.size(), Access::kWrite);
       std::memcpy(copy.to, copy.bytes.data(), copy.bytes.size());
     } else {
       left.push_back(std::move(copy));

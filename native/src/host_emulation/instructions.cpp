@@ -79,6 +79,12 @@ void load_warp(void* const lanes[32]) {
   }
 }
 
+void note_row(const void* row) {
+  constexpr size_t kRowBytes = 16;
+  emulation::require_aligned(row, kRowBytes, "a row of ldmatrix");
+  emulation::note_access(row, kRowBytes, emulation::Access::kRead);
+}
+
 }  // namespace
 
 void multiply_add_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
@@ -87,11 +93,13 @@ void multiply_add_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b
 }
 
 void load_matrices(uint32_t (&out)[4], const void* row) {
+  note_row(row);
   Load own{out, row};
   emulation::warp_collective("ldmatrix", 0xffffffffU, &own, load_warp<false>);
 }
 
 void load_matrices_transposed(uint32_t (&out)[4], const void* row) {
+  note_row(row);
   Load own{out, row};
   emulation::warp_collective("ldmatrix.trans", 0xffffffffU, &own, load_warp<true>);
 }

@@ -37,7 +37,19 @@ unsigned __reduce_add_sync(unsigned mask, unsigned value) {
   return own.result;
 }
 
-void __syncwarp(unsigned mask) {
-  int nothing = 0;
-  emulation::warp_collective("__syncwarp", mask, &nothing, [](void* const[32]) {});
+unsigned __reduce_max_sync(unsigned mask, unsigned value) {
+  Vote own{value, 0};
+  emulation::warp_collective("__reduce_max_sync", mask, &own, [](void* const all[32]) {
+    unsigned most = 0;
+    for (int i = 0; i < 32; ++i) {
+      const unsigned given = static_cast<Vote*>(all[i])->value;
+      most = given > most ? given : most;
+    }
+    for (int i = 0; i < 32; ++i) {
+      static_cast<Vote*>(all[i])->result = most;
+    }
+  });
+  return own.result;
 }
+
+void __syncwarp(unsigned mask) { emulation::sync_warp(mask); }

@@ -89,6 +89,16 @@ TEST(Context, CancelsCallsThatTakeNoControl) {
   EXPECT_EQ(TG_OK, tg_context_destroy(context));
 }
 
+TEST(Context, TheCpuHasNoStreams) {
+  const tg_context_options options{sizeof(options), 1, TG_CPU, 0, 0};
+  tg_context* context = nullptr;
+  ASSERT_EQ(TG_OK, tg_context_create(&options, &context, nullptr, 0));
+  EXPECT_EQ(TG_OK, tg_context_set_stream(context, nullptr));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_set_stream(context, &context));
+  EXPECT_EQ("stream is a stream; a context of the CPU takes NULL only", support::error_of(context));
+  EXPECT_EQ(TG_OK, tg_context_destroy(context));
+}
+
 TEST(Context, ForcedSimdLevelIsObeyedOrRefused) {
   tg_capabilities capabilities{};
   capabilities.size = sizeof(capabilities);

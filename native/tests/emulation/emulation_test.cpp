@@ -7,6 +7,7 @@
 
 #include "cuda/support/runtime.h"
 #include "planted_bugs.h"
+#include "planted_races.h"
 
 namespace {
 
@@ -56,6 +57,76 @@ TEST(Emulation, NothingHappensBeforeTheHostWaitsForIt) {
   EXPECT_EQ(cudaSuccess, cudaStreamSynchronize(other.get()));
   EXPECT_EQ(1, out[0]);
 }
+
+cudaError_t write_shared(bool with_launch, int64_t bytes) {
+  const auto stream = threegate::cuda::make_stream();
+  DeviceMemory memory;
+  memory.reserve(64);
+  auto* out = reinterpret_cast<int*>(memory.get());
+  const auto room = static_cast<int>(bytes / static_cast<int64_t>(sizeof(int)));
+  const cudaError_t error = with_launch ? planted::write_shared(out, room, 64, stream.get())
+                                        : planted::write_shared_without_asking(out, room, stream.get());
+  EXPECT_EQ(cudaSuccess, cudaStreamSynchronize(stream.get()));
+  return error;
+}
+
+TEST(Emulation, SharedMemoryMustBeAskedFor) {
+  EXPECT_EQ(cudaSuccess, write_shared(false, 48 << 10));
+  EXPECT_EQ(cudaErrorInvalidValue, write_shared(false, (48 << 10) + 4));
+}
+
+// A launch that needs less must not take away what another context was allowed.
+TEST(Emulation, AllowedSharedMemoryNeverShrinks) {
+  EXPECT_EQ(cudaSuccess, write_shared(true, 200 << 10));
+  EXPECT_EQ(cudaSuccess, write_shared(true, 50 << 10));
+  EXPECT_EQ(cudaSuccess, write_shared(false, 200 << 10));
+}
+
+TEST(Emulation, TooMuchSharedMemoryIsRefused) {
+  setenv("THREEGATE_EMULATED_CAPABILITY", "8.6", 1);
+  EXPECT_EQ(cudaSuccess, planted::with_much_shared_memory(99 << 10));
+  try {
+    static_cast<void>(planted::with_much_shared_memory((99 << 10) + 4));
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const threegate::Error& error) {
+    EXPECT_EQ(TG_UNSUPPORTED, error.status());
+    EXPECT_STREQ("a kernel needs 101380 bytes of shared memory in a block, and the device has 101376", error.what());
+  }
+  unsetenv("THREEGATE_EMULATED_CAPABILITY");
+}
+
+// Sanitizers have their own functions for accesses, so the detector is not in those builds.
+#if !defined(__SANITIZE_ADDRESS__)
+void run_with(planted::Bug bug) {
+  const auto stream = threegate::cuda::make_stream();
+  DeviceMemory memory;
+  memory.reserve(4096);
+  EXPECT_EQ(cudaSuccess, cudaMemsetAsync(memory.get(), 0, 4096, stream.get()));
+  EXPECT_EQ(cudaSuccess, planted::race(bug, reinterpret_cast<unsigned*>(memory.get()), stream.get()));
+  EXPECT_EQ(cudaSuccess, cudaStreamSynchronize(stream.get()));
+}
+
+TEST(EmulationDeathTest, RacesAndMisalignedAccessesAreCaught) {
+  using planted::Bug;
+  for (const char* text : kOrders) {
+    const Order order(text);
+    run_with(Bug::kNone);
+    const std::vector<std::pair<Bug, const char*>> planted{
+        {Bug::kSharedCounter, "without an order at .* in shared memory: block [01], thread"},
+        {Bug::kGlobalCounter, "without an order at .* in global memory: block [01], thread 0, and before it block"},
+        {Bug::kMissingBarrier, "without an order at .* in shared memory"},
+        {Bug::kMissingWarpBarrier, "without an order at .* in shared memory"},
+        {Bug::kMissingFence, "written and read without an order at .* in global memory"},
+        {Bug::kVector, "misaligned: a vector"},
+        {Bug::kNumber, "a misaligned access at .* in global memory"},
+        {Bug::kCopy, "misaligned: the target of a copy"},
+        {Bug::kRow, "misaligned: a row of ldmatrix"}};
+    for (const auto& [bug, message] : planted) {
+      EXPECT_DEATH(run_with(bug), message) << text << " " << static_cast<int>(bug);
+    }
+  }
+}
+#endif
 
 // AddressSanitizer stops accesses beyond the memory. Without it there is nothing to test.
 #if defined(__SANITIZE_ADDRESS__)

@@ -26,6 +26,8 @@ __global__ void write_kernel(int* out, int count) {
   }
 }
 
+__global__ void idle_kernel() {}
+
 __global__ void write_shared_kernel(int* out, int count) {
   auto* values = static_cast<int*>(emulation::dynamic_shared_memory());
   if (static_cast<int>(threadIdx.x) < count) {
@@ -47,5 +49,14 @@ cudaError_t write_shared(int* out, int room, int count, cudaStream_t stream) {
   return threegate::cuda::launch({1, kThreads, room * static_cast<int64_t>(sizeof(int))}, stream, write_shared_kernel, out,
                                  count);
 }
+
+cudaError_t write_shared_without_asking(int* out, int room, cudaStream_t stream) {
+  cudaLaunchConfig_t config{};
+  config.blockDim = dim3(kThreads);
+  config.dynamicSmemBytes = static_cast<size_t>(room) * sizeof(int);
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, write_shared_kernel, out, 64);
+}
+cudaError_t with_much_shared_memory(int64_t bytes) { return threegate::cuda::launch({1, kThreads, bytes}, nullptr, idle_kernel); }
 
 }  // namespace planted

@@ -13,6 +13,10 @@ cudaError_t rotate(bool has_barrier, int* out, cudaStream_t stream);
 // Writes `count` entries of device memory, or of `room` entries of shared memory.
 cudaError_t write(int* out, int count, cudaStream_t stream);
 cudaError_t write_shared(int* out, int room, int count, cudaStream_t stream);
+// The same with a launch that does not ask for shared memory.
+cudaError_t write_shared_without_asking(int* out, int room, cudaStream_t stream);
+// A kernel that nothing else launches, with that much shared memory.
+cudaError_t with_much_shared_memory(int64_t bytes);
 
 }  // namespace planted
 

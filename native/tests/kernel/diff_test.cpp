@@ -5,6 +5,7 @@
 #include <cstring>
 #include <thread>
 
+#include "context_memory.h"
 #include "reference/diff_reference.h"
 #include "support.h"
 
@@ -528,6 +529,125 @@ TEST_P(DiffAtLevel, EmptyMatricesGiveZeros) {
     EXPECT_EQ(0.0, outcome.result.max_abs_delta);
     EXPECT_EQ(std::vector<int64_t>(static_cast<size_t>(m)), outcome.rows);
     EXPECT_EQ(std::vector<int64_t>(static_cast<size_t>(n)), outcome.columns);
+  }
+}
+
+// A copy of a pair in memory where contexts compute, `shift` entries after an aligned address.
+struct Resident {
+  Resident(Codes& base, Codes& tuned, int64_t stride, int64_t shift)
+      : bytes(reference::bytes_of(base.dtype)), side_bytes((base.rows * stride * bytes + 31) / 16 * 16), memory(2 * side_bytes) {
+    for (Codes* side : {&base, &tuned}) {
+      uint8_t* const to = memory.get() + shift * bytes + (side == &base ? 0 : side_bytes);
+      for (int64_t i = 0; i < side->rows; ++i) {
+        std::memcpy(to + i * stride * bytes, side->at(i, 0), static_cast<size_t>(side->columns * bytes));
+      }
+      tg_operand& own = operands[side == &base ? 0 : 1];
+      own = side->operand();
+      own.values.data = to;
+      own.values.row_stride = stride;
+    }
+  }
+  int64_t bytes;
+  int64_t side_bytes;
+  support::ContextMemory memory;
+  tg_operand operands[2]{};
+};
+
+// Compares a pair with the reference, from the host and from where contexts compute, with and without the alignment of the widest
+// loads.
+void expect_reference(tg_context* context, Codes& base, Codes& tuned, const Request& request) {
+  const auto expected =
+      reference::diff(base.rows, base.columns, base.values(), tuned.values(), base.bf16_codes(), tuned.bf16_codes());
+  expect_equal(expected, run(context, base.operand(), tuned.operand(), request), base.rows, base.columns, request);
+  const int64_t stride = (base.columns + 15) / 16 * 16;
+  for (const auto& [own_stride, shift] : {std::pair<int64_t, int64_t>{stride, 0}, {stride, 1}, {stride + 1, 0}}) {
+    SCOPED_TRACE(testing::Message() << "resident, stride " << own_stride << ", shift " << shift);
+    const Resident resident(base, tuned, own_stride, shift);
+    expect_equal(expected, run(context, resident.operands[0], resident.operands[1], request), base.rows, base.columns, request);
+  }
+}
+
+// Units of 64 x 256 entries and parts of them, bands of the map of any length, and every share of changes.
+TEST(Diff, EveryShareOfChangesInUnitsAndPartsOfThem) {
+  SCOPED_TRACE("THREEGATE_TEST_SEED=" + std::to_string(support::seed()));
+  std::mt19937_64 random(support::seed());
+  const auto own = support::make_context(2);
+  for (const tg_dtype dtype : {TG_BF16, TG_F32}) {
+    for (const auto& [m, n] : {std::pair<int64_t, int64_t>{64, 256}, {131, 264}, {3, 520}, {66, 8}, {5, 263}}) {
+      for (const double share : {0.0, 0.0005, 0.01, 0.1, 1.0}) {
+        for (const double special : {0.0, 0.01}) {
+          SCOPED_TRACE(testing::Message() << "dtype " << dtype << " shape " << m << " x " << n << " share " << share
+                                          << " special " << special);
+          Codes base(dtype, m, n, 0);
+          Codes tuned(dtype, m, n, 0);
+          std::normal_distribution<float> normal(0, 0.02F);
+          std::uniform_real_distribution<double> uniform;
+          const int32_t bytes = reference::bytes_of(dtype);
+          for (int64_t i = 0; i < m; ++i) {
+            for (int64_t j = 0; j < n; ++j) {
+              const float value = normal(random);
+              uint32_t bits = 0;
+              std::memcpy(&bits, &value, sizeof(bits));
+              uint32_t other = uniform(random) < share ? bits ^ (0x10000U << random() % 3) : bits;
+              // Infinities, NaN, the largest numbers, zeros and subnormal numbers, changed or not.
+              const uint32_t specials[] = {0x7f800000U, 0xff800000U, 0x7fc00000U, 0xffa10000U, 0x7f7f0000U,
+                                           0x00000000U, 0x80000000U, 0x00010000U, 0x807f0000U};
+              if (uniform(random) < special) {
+                bits = specials[random() % std::size(specials)];
+                other = uniform(random) < share ? other : bits;
+              }
+              if (uniform(random) < special * share) {
+                other = specials[random() % std::size(specials)];
+              }
+              bits >>= 32 - 8 * bytes;
+              other >>= 32 - 8 * bytes;
+              std::memcpy(base.at(i, j), &bits, static_cast<size_t>(bytes));
+              std::memcpy(tuned.at(i, j), &other, static_cast<size_t>(bytes));
+            }
+          }
+          Request request;
+          request.map_rows = std::min<int64_t>(m, 9);
+          request.map_columns = std::min<int64_t>(n, 5);
+          expect_reference(own.get(), base, tuned, request);
+          if (HasFailure()) {
+            return;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Changes are worked off 32 at a time. Here are as many of them as fill this once or twice, and one more or less, in one place or
+// far apart, and the last of them in the last row.
+TEST(Diff, NumbersOfChangesAroundAWholeQueue) {
+  const auto own = support::make_context();
+  constexpr int64_t kRows = 64;
+  constexpr int64_t kColumns = 256;
+  for (const tg_dtype dtype : {TG_BF16, TG_F32}) {
+    const uint32_t one = dtype == TG_BF16 ? 0x3f80U : 0x3f800000U;
+    for (const int64_t changes : {1, 31, 32, 33, 63, 64, 65, 95, 97, 1024, 1025}) {
+      for (const int64_t apart : {1, 8, 13, 256}) {
+        SCOPED_TRACE(testing::Message() << "dtype " << dtype << ", " << changes << " changes, " << apart << " apart");
+        Codes base(dtype, kRows, kColumns, 0);
+        Codes tuned(dtype, kRows, kColumns, 0);
+        for (int64_t i = 0; i < kRows * kColumns; ++i) {
+          // Every change is another one, so that none can stand for another.
+          const int64_t turn = kRows * kColumns - 1 - i;
+          const bool changed = turn % apart == 0 && turn / apart < changes;
+          const uint32_t other = changed ? one + static_cast<uint32_t>(1 + turn / apart % 100) : one;
+          std::memcpy(base.at(i / kColumns, i % kColumns), &one, static_cast<size_t>(reference::bytes_of(dtype)));
+          std::memcpy(tuned.at(i / kColumns, i % kColumns), &other, static_cast<size_t>(reference::bytes_of(dtype)));
+        }
+        Request request;
+        request.map_rows = 7;
+        request.map_columns = 3;
+        expect_reference(own.get(), base, tuned, request);
+        if (HasFailure()) {
+          return;
+        }
+      }
+    }
   }
 }
 

@@ -1,12 +1,11 @@
 // Properties of a CUDA device beyond those that the other tests check on both: results equal to the CPU's in any order of
 // threads, streaming, and failures. They run with THREEGATE_TEST_DEVICE=cuda only.
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
 
+#include "device/device_memory.h"
 #include "support.h"
 
 namespace {
@@ -26,19 +25,6 @@ support::Context cpu_context() {
   EXPECT_EQ(TG_OK, tg_context_create(&options, &context, nullptr, 0));
   return support::Context(context);
 }
-
-struct Setting {
-  Setting(const char* setting, const std::string& value) : name(setting) {
-    const char* before = std::getenv(setting);
-    kept = before == nullptr ? "" : before;
-    setenv(setting, value.c_str(), 1);
-  }
-  ~Setting() { kept.empty() ? unsetenv(name) : setenv(name, kept.c_str(), 1); }
-  Setting(const Setting&) = delete;
-  Setting& operator=(const Setting&) = delete;
-  const char* name;
-  std::string kept;
-};
 
 std::vector<uint16_t> codes(int64_t count, std::mt19937_64& random, double changed, std::vector<uint16_t>& tuned) {
   std::normal_distribution<float> normal(0, 0.02F);
@@ -153,15 +139,15 @@ TEST_F(OnDevice, LittleMemoryMeansMoreParts) {
     GTEST_SKIP() << "only the memory of an emulated device can be limited";
   }
   // Room for slots of one MiB, but not for all data.
-  const Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{3} << 20));
+  const support::Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{3} << 20));
   expect_same_counts(expected, compare(support::make_context().get(), model.bases, model.tuned));
-  const Setting less("THREEGATE_EMULATED_MEMORY", "100000");
+  const support::Setting less("THREEGATE_EMULATED_MEMORY", "100000");
   const auto context = support::make_context();
   const Compared refused = compare(context.get(), model.bases, model.tuned);
   EXPECT_EQ(TG_OUT_OF_MEMORY, refused.status);
   EXPECT_NE(std::string::npos, refused.error.find("the device has no ")) << refused.error;
   // This is not a failure of the device. With more memory the same context works.
-  const Setting more("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{1} << 30));
+  const support::Setting more("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{1} << 30));
   expect_same_counts(expected, compare(context.get(), model.bases, model.tuned));
 }
 
@@ -256,6 +242,27 @@ TEST_F(OnDevice, TripletsAreThoseOfTheCpu) {
   }
 }
 
+// Ranks from 65 to 85 have blocks of 128 vectors, whose Gram matrix does not fit the 99 KiB of shared memory of some devices. The
+// larger rank fits none of them.
+TEST_F(OnDevice, TripletsOfLargeBlocksAreThoseOfTheCpu) {
+  std::mt19937_64 random(support::seed());
+  constexpr int64_t kSide = 400;
+  const std::vector<float> entries = spiked(kSide, kSide, random);
+  const tg_operand matrix = operand(entries.data(), kSide, kSide, TG_F32);
+  const auto context = support::make_context();
+  for (const int64_t rank : {70, 120}) {
+    constexpr double kTolerance = 1e-3;
+    const Triplets expected = decompose(cpu_context().get(), matrix, nullptr, rank, 1e-9);
+    const Triplets found = decompose(context.get(), matrix, nullptr, rank, kTolerance);
+    ASSERT_EQ(TG_OK, found.status) << found.error;
+    EXPECT_EQ(TG_SVD_CHEBYSHEV, found.result.method);
+    EXPECT_LE(found.result.residual, kTolerance);
+    for (size_t i = 0; i < static_cast<size_t>(rank); ++i) {
+      EXPECT_NEAR(expected.values[i], found.values[i], kTolerance * expected.values[0]) << i;
+    }
+  }
+}
+
 // A batch that is solved in parts, because memory is short, gives the results of each matrix alone.
 TEST_F(OnDevice, ManyMatricesInParts) {
   std::mt19937_64 random(support::seed());
@@ -270,7 +277,7 @@ TEST_F(OnDevice, ManyMatricesInParts) {
   }
   // The memory that a batch leaves to the driver, and room for one or two matrices.
   constexpr int64_t kRoom = 1500000;
-  const Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string((int64_t{256} << 20) + kRoom));
+  const support::Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string((int64_t{256} << 20) + kRoom));
   const auto context = support::make_context();
   std::vector<std::vector<double>> out;
   std::vector<tg_svd_options> options;
@@ -351,7 +358,7 @@ TEST_F(OnDevice, TheOrderOfThreadsDoesNotMatter) {
   std::vector<Compared> compared;
   std::vector<Triplets> triplets;
   for (const char* order : {"forward", "reverse", "5"}) {
-    const Setting setting("THREEGATE_EMULATED_ORDER", order);
+    const support::Setting setting("THREEGATE_EMULATED_ORDER", order);
     const auto context = support::make_context();
     compared.push_back(compare(context.get(), model.bases, model.tuned));
     triplets.push_back(decompose(context.get(), matrix, nullptr, 5, 1e-4));
@@ -367,31 +374,8 @@ TEST_F(OnDevice, TheOrderOfThreadsDoesNotMatter) {
   }
 }
 
-// Memory of an emulated device, which the host may read.
-class EmulatedMemory {
- public:
-  explicit EmulatedMemory(int64_t bytes) {
-    void* library = dlopen(std::getenv("THREEGATE_CUDA_LIBRARY"), RTLD_NOW | RTLD_NOLOAD);
-    EXPECT_NE(nullptr, library);
-    const auto allocate = reinterpret_cast<int (*)(void**, size_t)>(dlsym(library, "tg_emulated_allocate"));
-    release_ = reinterpret_cast<int (*)(void*)>(dlsym(library, "tg_emulated_free"));
-    EXPECT_EQ(0, allocate(&memory_, static_cast<size_t>(bytes)));
-  }
-  ~EmulatedMemory() { EXPECT_EQ(0, release_(memory_)); }
-  EmulatedMemory(const EmulatedMemory&) = delete;
-  EmulatedMemory& operator=(const EmulatedMemory&) = delete;
-  [[nodiscard]] void* get() const { return memory_; }
-
- private:
-  int (*release_)(void*) = nullptr;
-  void* memory_ = nullptr;
-};
-
 // Masks that are made, combined and counted on the device equal those of the host.
 TEST_F(OnDevice, MasksMayStayThere) {
-  if (!support::is_emulated()) {
-    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
-  }
   constexpr int64_t kRows = 70;
   constexpr int64_t kColumns = 300;
   constexpr int64_t kWords = kRows * ((kColumns + 63) / 64);
@@ -402,7 +386,7 @@ TEST_F(OnDevice, MasksMayStayThere) {
   const tg_operand after = operand(tuned.data(), kRows, kColumns, TG_BF16);
   const auto context = support::make_context();
   tg_context* const own = context.get();
-  const EmulatedMemory memory(3 * kWords * 8);
+  const support::DeviceMemory memory(3 * kWords * 8);
   auto* const there = static_cast<uint64_t*>(memory.get());
   std::vector<uint64_t> here(3 * kWords);
   int64_t entries[2] = {};
@@ -472,7 +456,7 @@ TEST_F(OnDevice, MasksLargerThanTheDeviceAreCombined) {
   std::vector<int64_t> common[2];
   // The whole takes 320 KB, in addition to two slots of 128 KB.
   for (const char* memory : {"450000", "10000000"}) {
-    const Setting setting("THREEGATE_EMULATED_MEMORY", memory);
+    const support::Setting setting("THREEGATE_EMULATED_MEMORY", memory);
     const auto context = support::make_context();
     const size_t at = std::string(memory) == "450000" ? 0 : 1;
     results[at].resize(masks[0].size());
@@ -549,21 +533,16 @@ TEST_F(OnDevice, CurvatureOfManyTokensIsThatOfTheCpu) {
   for (size_t i = 0; i < expected.sums.size(); ++i) {
     ASSERT_NEAR(expected.sums[i], found.sums[i], 1e-2) << i;
   }
-  if (support::is_emulated()) {
-    const EmulatedMemory memory(static_cast<int64_t>(numbers.size()) * 4);
-    std::memcpy(memory.get(), numbers.data(), numbers.size() * 4);
-    const Found there = measure(context.get(), static_cast<const float*>(memory.get()));
-    EXPECT_EQ(found.slopes, there.slopes);
-    EXPECT_EQ(found.squares, there.squares);
-    EXPECT_EQ(found.sums, there.sums);
-  }
+  const support::DeviceMemory memory(static_cast<int64_t>(numbers.size()) * 4);
+  std::memcpy(memory.get(), numbers.data(), numbers.size() * 4);
+  const Found there = measure(context.get(), static_cast<const float*>(memory.get()));
+  EXPECT_EQ(found.slopes, there.slopes);
+  EXPECT_EQ(found.squares, there.squares);
+  EXPECT_EQ(found.sums, there.sums);
 }
 
 // The numbers have the same bits as on the CPU. The sums are computed in another order.
 TEST_F(OnDevice, DifferencesAreThoseOfTheCpu) {
-  if (!support::is_emulated()) {
-    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
-  }
   const auto cpu = cpu_context();
   const auto context = support::make_context();
   std::mt19937_64 random(support::seed());
@@ -576,7 +555,7 @@ TEST_F(OnDevice, DifferencesAreThoseOfTheCpu) {
       number = static_cast<T>(normal(random));
     }
     const auto bytes = here.size() * sizeof(T);
-    const EmulatedMemory memory(static_cast<int64_t>(bytes));
+    const support::DeviceMemory memory(static_cast<int64_t>(bytes));
     std::memcpy(memory.get(), here.data(), bytes);
     auto* const there = static_cast<T*>(memory.get());
     for (const bool extrapolates : {false, true}) {
@@ -621,9 +600,6 @@ TEST_F(OnDevice, DifferencesAreThoseOfTheCpu) {
 
 // Elements and entries stay on the device.
 TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
-  if (!support::is_emulated()) {
-    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
-  }
   constexpr int64_t kCount = 3 * 4096 + 77;
   std::mt19937_64 random(support::seed());
   const auto context = support::make_context(2);
@@ -644,10 +620,10 @@ TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
     const tg_patch_entries here{sizeof(here), positions.data(), values.data(), kCount, kWidth, form};
     int64_t expected = -1;
     ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &here, &expected)) << support::error_of(context.get());
-    const EmulatedMemory memory_before(kCount * kWidth);
-    const EmulatedMemory memory_after(kCount * kWidth);
-    const EmulatedMemory memory_positions(kCount * 4);
-    const EmulatedMemory memory_values(kCount * kWidth);
+    const support::DeviceMemory memory_before(kCount * kWidth);
+    const support::DeviceMemory memory_after(kCount * kWidth);
+    const support::DeviceMemory memory_positions(kCount * 4);
+    const support::DeviceMemory memory_values(kCount * kWidth);
     std::memcpy(memory_before.get(), before.data(), before.size() * sizeof(Element));
     std::memcpy(memory_after.get(), after.data(), after.size() * sizeof(Element));
     pair.before = memory_before.get();
@@ -727,12 +703,9 @@ TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
 
 // Device memory is read by the functions that allow it, and refused by the others.
 TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
-  if (!support::is_emulated()) {
-    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
-  }
   const auto context = support::make_context();
   constexpr int64_t kSide = 80;
-  const EmulatedMemory owner(kSide * kSide * 4);
+  const support::DeviceMemory owner(kSide * kSide * 4);
   void* const memory = owner.get();
   std::mt19937_64 random(support::seed());
   const std::vector<float> entries = spiked(kSide, kSide, random);
@@ -763,13 +736,89 @@ TEST_F(OnDevice, AfterAFailureEveryCallSaysSo) {
   if (!support::is_emulated()) {
     GTEST_SKIP() << "only an emulated device can be made to fail";
   }
-  const Setting fault("THREEGATE_EMULATED_FAULT", "1");
+  const support::Setting fault("THREEGATE_EMULATED_FAULT", "sticky");
   const Compared failed = compare(context.get(), model.bases, model.tuned);
   EXPECT_EQ(TG_DEVICE, failed.status);
   EXPECT_NE(std::string::npos, failed.error.find("cudaErrorIllegalAddress")) << failed.error;
   const Compared later = compare(context.get(), model.bases, model.tuned);
   EXPECT_EQ(TG_DEVICE, later.status);
   EXPECT_EQ("this context's device failed earlier (" + failed.error + "); close it and open another", later.error);
+}
+
+// Rows of any alignment that lie on the device give the bits of those that are copied there, which are aligned. So do rows whose
+// length is no multiple of a wide load, differences, entries with scales of blocks, and entries far from 1.
+TEST_F(OnDevice, EntriesMayHaveAnyAlignment) {
+  if (!support::is_emulated()) {
+    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
+  }
+  constexpr int64_t kRows = 70;
+  constexpr int64_t kColumns = 131;
+  constexpr int64_t kBlock = 64;
+  constexpr size_t kScales = 2 * 3;
+  std::mt19937_64 random(support::seed());
+  const std::vector<float> entries = spiked(kRows, kColumns, random);
+  const auto context = support::make_context();
+  const support::DeviceMemory memory(2 * kRows * kColumns * 8 + 4096);
+  auto* const there = static_cast<uint8_t*>(memory.get());
+  struct Case {
+    tg_dtype dtype;
+    bool scaled;
+    bool difference;
+  };
+  for (const auto& [dtype, scaled, difference] :
+       {Case{TG_F64, false, false}, Case{TG_F32, false, true}, Case{TG_F16, false, false}, Case{TG_BF16, false, true},
+        Case{TG_F8_E4M3, true, false}, Case{TG_F8_E5M2, false, false}}) {
+    const int64_t bytes = dtype == TG_F64 ? 8 : dtype == TG_F32 ? 4 : dtype == TG_F16 || dtype == TG_BF16 ? 2 : 1;
+    std::vector<uint8_t> here(entries.size() * static_cast<size_t>(bytes));
+    for (size_t i = 0; i < entries.size(); ++i) {
+      uint8_t* const at = here.data() + i * static_cast<size_t>(bytes);
+      const double wide = std::ldexp(static_cast<double>(entries[i]), 300);
+      const float narrow = entries[i] * 0x1p60F;
+      uint32_t bits = 0;
+      std::memcpy(&bits, &entries[i], sizeof(bits));
+      // Finite codes of half precision or less, with the signs and leading bits of the entries.
+      const auto half = static_cast<uint16_t>(dtype == TG_BF16 ? bits >> 16 : (bits >> 16 & 0x8000U) | (bits >> 13 & 0x3fffU));
+      const auto quarter = static_cast<uint8_t>(dtype == TG_F8_E4M3 ? (bits >> 24 & 0x80U) | (bits >> 20 & 0x3fU) : half >> 8);
+      std::memcpy(at,
+                  bytes == 8   ? static_cast<const void*>(&wide)
+                  : bytes == 4 ? &narrow
+                  : bytes == 2 ? static_cast<const void*>(&half)
+                               : &quarter,
+                  static_cast<size_t>(bytes));
+    }
+    std::vector<float> scales(kScales, 0.5F);
+    scales[4] = 0.25F;
+    std::vector<uint8_t> reversed(here.size());
+    for (int64_t i = 0; i < kRows * kColumns; ++i) {
+      std::copy_n(here.begin() + i * bytes, bytes, reversed.end() - (i + 1) * bytes);
+    }
+    const auto found = [&, type = dtype, blocks = scaled, two = difference](const uint8_t* first, const uint8_t* second,
+                                                                            const uint8_t* of_blocks) {
+      tg_operand matrix = operand(first, kRows, kColumns, type);
+      const tg_operand other = operand(second, kRows, kColumns, type);
+      if (blocks) {
+        matrix.block_scale = {of_blocks, 2, 3, 3, TG_F32, 0};
+        matrix.block_rows = kBlock;
+        matrix.block_columns = kBlock;
+      }
+      return decompose(context.get(), matrix, two ? &other : nullptr, 3, 1e-4);
+    };
+    const Triplets expected = found(here.data(), reversed.data(), reinterpret_cast<const uint8_t*>(scales.data()));
+    ASSERT_EQ(TG_OK, expected.status) << expected.error;
+    for (const int64_t shift : {1, 8}) {
+      uint8_t* const first = there + shift;
+      uint8_t* const second = first + static_cast<int64_t>(here.size()) + 16;
+      uint8_t* const of_blocks = second + static_cast<int64_t>(here.size()) + 16;
+      std::copy(here.begin(), here.end(), first);
+      std::copy(reversed.begin(), reversed.end(), second);
+      std::memcpy(of_blocks, scales.data(), kScales * sizeof(float));
+      const Triplets own = found(first, second, of_blocks);
+      ASSERT_EQ(TG_OK, own.status) << own.error;
+      EXPECT_EQ(expected.values, own.values) << dtype << " shifted by " << shift;
+      EXPECT_EQ(expected.left, own.left) << dtype << " shifted by " << shift;
+      EXPECT_EQ(TG_SVD_CHEBYSHEV, own.result.method);
+    }
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 
+#include "context_memory.h"
 #include "support.h"
 
 namespace {
@@ -136,6 +137,65 @@ TEST(Patch, HoldsWhatChangesAndNothingElse) {
               EXPECT_EQ(0, differing(context.get(), pair, found, pair.after()));
             }
             EXPECT_EQ(pair.two, applied(context.get(), pair, found, form));
+          }
+        }
+      }
+    }
+  }
+}
+
+// Tiles and parts of them, in memory where contexts compute, with and without the alignment of the widest loads. Nothing is
+// written beyond the room.
+TEST(Patch, OfTilesAndPartsOfThem) {
+  SCOPED_TRACE("THREEGATE_TEST_SEED=" + std::to_string(support::seed()));
+  uint64_t seed = support::seed();
+  const auto context = support::make_context(2);
+  for (const int32_t width : {1, 2, 4, 8}) {
+    const int64_t tile = width <= 2 ? 8192 : 16384 / width;
+    for (const int64_t count : {int64_t{1}, int64_t{17}, tile - 1, tile, tile + 1, 5 * tile, 7 * tile + 77}) {
+      for (const double density : {0.0, 0.01, 0.1, 1.0}) {
+        const Pair pair(count, width, density, 0, ++seed);
+        std::vector<uint32_t> positions;
+        std::vector<uint8_t> values;
+        for (int64_t i = 0; i < count; ++i) {
+          const uint8_t* const after = pair.after() + i * width;
+          if (std::memcmp(pair.before() + i * width, after, static_cast<size_t>(width)) != 0) {
+            positions.push_back(static_cast<uint32_t>(i));
+            values.insert(values.end(), after, after + width);
+          }
+        }
+        const auto expected = static_cast<int64_t>(positions.size());
+        support::ContextMemory elements(2 * (count * width + 64));
+        support::ContextMemory numbers(4 * (expected + 1));
+        support::ContextMemory found(width * (expected + 1));
+        for (const auto& [before, after] : {std::pair<int64_t, int64_t>{0, 0}, {0, 1}, {1, 1}}) {
+          uint8_t* const one = elements.get() + before * width;
+          uint8_t* const two = elements.get() + (count * width + 63) / 32 * 32 + after * width;
+          std::memcpy(one, pair.before(), static_cast<size_t>(count * width));
+          std::memcpy(two, pair.after(), static_cast<size_t>(count * width));
+          for (const int64_t room : {expected, expected - 1, expected / 2, int64_t{0}}) {
+            if (room < 0) {
+              continue;
+            }
+            SCOPED_TRACE(testing::Message() << "width " << width << ", count " << count << ", density " << density << ", shifts "
+                                            << before << ", " << after << ", room " << room);
+            std::memset(numbers.get(), kSentinel, static_cast<size_t>(4 * (expected + 1)));
+            std::memset(found.get(), kSentinel, static_cast<size_t>(width * (expected + 1)));
+            const int64_t first = (int64_t{1} << 32) - count;
+            const tg_patch_pair own{sizeof(own), one, two, count, first, width, TG_PATCH_OVERWRITE};
+            const tg_patch_entries to{sizeof(to),        reinterpret_cast<uint32_t*>(numbers.get()), found.get(), room, width,
+                                      TG_PATCH_OVERWRITE};
+            int64_t changed = -1;
+            ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &own, &to, &changed)) << support::error_of(context.get());
+            ASSERT_EQ(expected, changed);
+            if (room == expected) {
+              for (int64_t i = 0; i < room; ++i) {
+                ASSERT_EQ(static_cast<uint32_t>(first + positions[static_cast<size_t>(i)]), to.positions[i]);
+              }
+              ASSERT_EQ(0, std::memcmp(values.data(), found.get(), values.size()));
+            }
+            ASSERT_EQ(kSentinel, numbers.get()[4 * room]);
+            ASSERT_EQ(kSentinel, found.get()[width * room]);
           }
         }
       }

@@ -6,6 +6,7 @@
 #include <random>
 #include <thread>
 
+#include "common/dtype.h"
 #include "reference/svd_reference.h"
 #include "support.h"
 
@@ -429,9 +430,8 @@ TEST(TruncatedSvd, TheCertificateOfManyTripletsIsABound) {
           ASSERT_EQ(TG_OK, solution.status) << solution.error;
           EXPECT_LE(solution.result.residual, tolerance);
           EXPECT_LE(residual(asked, solution, 61), solution.result.residual + 1e-13);
-          // Products of float32 vectors are measured to less than a hundredth of the smallest tolerance.
-          EXPECT_LE(deviation(solution.left, 61), solution.result.orthogonality + 1e-8);
-          EXPECT_LE(deviation(solution.right, 61), solution.result.orthogonality + 1e-8);
+          EXPECT_LE(deviation(solution.left, 61), solution.result.orthogonality + 1e-15);
+          EXPECT_LE(deviation(solution.right, 61), solution.result.orthogonality + 1e-15);
         }
       }
     }
@@ -698,6 +698,218 @@ TEST(TruncatedSvd, CancelsInTheMiddleOfAMatrix) {
   EXPECT_EQ(0, control.done);
 }
 
+// Small matrices are solved as if their squares were too large while this exists.
+class ByBlocks {
+ public:
+  ByBlocks() { setenv("THREEGATE_SVD_LONGEST_WHOLE", "256", 1); }
+  ~ByBlocks() { unsetenv("THREEGATE_SVD_LONGEST_WHOLE"); }
+  ByBlocks(const ByBlocks&) = delete;
+  ByBlocks& operator=(const ByBlocks&) = delete;
+};
+
+Solution solve_by_blocks(const tg_operand& matrix, const Request& request) {
+  const ByBlocks blocks;
+  return solve({matrix}, request)[0];
+}
+
+tg_operand whole(const Problem& problem) { return operand(problem.entries.data(), problem.rows, problem.columns, TG_F64); }
+
+std::vector<Problem> problems_of_blocks() {
+  std::vector<Problem> list;
+  list.push_back(random_problem("random square", 301, 301, 90));
+  list.push_back(random_problem("random tall", 1400, 290, 91));
+  list.push_back(random_problem("random wide", 270, 2100, 92));
+  list.push_back(
+      with_spectrum("graded", 300, 330, sequence(60, [](int64_t i) { return std::pow(0.7, static_cast<double>(i)); }), 93));
+  list.push_back(with_spectrum("rank 5", 300, 320, {5, 4, 3, 2, 1}, 94));
+  // More equal values than a block has vectors, over others that differ.
+  list.push_back(with_spectrum("clustered", 330, 300,
+                               sequence(300, [](int64_t i) { return i < 30 ? 3.0 : 2.0 - static_cast<double>(i) / 200; }), 95));
+  Problem identity{"identity", 300, 300, std::vector<double>(300 * 300, 0.0)};
+  for (size_t i = 0; i < 300; ++i) {
+    identity.entries[i * 301] = 2;
+  }
+  list.push_back(identity);
+  list.push_back({"zero", 270, 280, std::vector<double>(270 * 280, 0.0)});
+  Problem tiny = random_problem("tiny", 280, 270, 96);
+  Problem huge = random_problem("huge", 270, 280, 97);
+  for (double& entry : tiny.entries) {
+    entry *= 1e-200;
+  }
+  for (double& entry : huge.entries) {
+    entry *= 1e250;
+  }
+  list.push_back(tiny);
+  list.push_back(huge);
+  return list;
+}
+
+// Both ways to decompose a matrix give the same triplets.
+TEST(SvdByBlocks, AgreesWithTheWholeDecomposition) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device solves such matrices by itself";
+  }
+  for (const Problem& problem : problems_of_blocks()) {
+    for (const int64_t rank : {int64_t{1}, int64_t{9}, int64_t{50}}) {
+      const Solution expected = solve(problem, {rank, 1e-13});
+      ASSERT_EQ(TG_OK, expected.status) << expected.error;
+      for (const double tolerance : {1e-4, 1e-6, 1e-7}) {
+        SCOPED_TRACE(problem.name + ", rank " + std::to_string(rank) + ", tolerance " + std::to_string(std::log10(tolerance)));
+        const Solution solution = solve_by_blocks(whole(problem), {rank, tolerance});
+        ASSERT_EQ(TG_OK, solution.status) << solution.error;
+        if (expected.values[0] > 0) {
+          EXPECT_EQ(TG_SVD_BLOCK_LANCZOS, solution.result.method);
+        }
+        for (size_t i = 0; i < static_cast<size_t>(rank); ++i) {
+          ASSERT_NEAR(expected.values[i], solution.values[i], (tolerance + 1e-13) * expected.values[0]) << i;
+        }
+        EXPECT_TRUE(std::is_sorted(solution.values.rbegin(), solution.values.rend()));
+        EXPECT_LE(residual(problem, solution, rank), tolerance + 1e-13);
+        EXPECT_LE(deviation(solution.left, rank), tolerance + 1e-13);
+        EXPECT_LE(deviation(solution.right, rank), tolerance + 1e-13);
+      }
+    }
+  }
+}
+
+// A bulk without gaps fills the space, so that it is restarted. The workspace is far below that of the whole decomposition.
+TEST(SvdByBlocks, RestartsWithinItsMemory) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device solves such matrices by itself";
+  }
+  const Problem problem = random_problem("", 300, 300, 98);
+  const Solution expected = solve(problem, {100, 1e-13});
+  const Solution solution = solve_by_blocks(whole(problem), {100, 1e-12});
+  ASSERT_EQ(TG_OK, solution.status) << solution.error;
+  for (size_t i = 0; i < 100; ++i) {
+    ASSERT_NEAR(expected.values[i], solution.values[i], 1e-12 * expected.values[0]) << i;
+  }
+}
+
+TEST(SvdByBlocks, GivesTheSameBitsForAnyNumberOfThreads) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device does not use the threads of the CPU";
+  }
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<float> normal;
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{400, 3000}, {2500, 410}}) {
+    std::vector<uint16_t> codes;
+    for (int64_t i = 0; i < rows * columns; ++i) {
+      const float entry = normal(random);
+      uint32_t bits = 0;
+      std::memcpy(&bits, &entry, sizeof(bits));
+      codes.push_back(static_cast<uint16_t>(bits >> 16));
+    }
+    const tg_operand matrix = operand(codes.data(), rows, columns, TG_BF16);
+    for (const double tolerance : {1e-4, 1e-6, 1e-10}) {
+      Request request{20, tolerance};
+      const Solution expected = solve_by_blocks(matrix, request);
+      ASSERT_EQ(TG_OK, expected.status) << expected.error;
+      for (const int threads : {2, 5}) {
+        request.threads = threads;
+        const Solution actual = solve_by_blocks(matrix, request);
+        EXPECT_EQ(expected.values, actual.values);
+        EXPECT_EQ(expected.left, actual.left);
+        EXPECT_EQ(expected.right, actual.right);
+        EXPECT_EQ(expected.result.residual, actual.result.residual);
+      }
+    }
+  }
+}
+
+TEST(SvdByBlocks, OfADifferenceInEveryDtype) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device solves such matrices by itself";
+  }
+  constexpr int64_t kRows = 300;
+  constexpr int64_t kColumns = 310;
+  const Problem base = random_problem("", kRows, kColumns, 99);
+  const Problem tuned = random_problem("", kRows, kColumns, 100);
+  const std::vector<float> narrow(base.entries.begin(), base.entries.end());
+  Problem difference = tuned;
+  for (size_t i = 0; i < narrow.size(); ++i) {
+    difference.entries[i] -= static_cast<double>(narrow[i]);
+  }
+  const Solution expected = solve(difference, {8, 1e-12});
+  const ByBlocks blocks;
+  const Solution solution = solve({whole(tuned)}, {8, 1e-10}, {operand(narrow.data(), kRows, kColumns, TG_F32)})[0];
+  ASSERT_EQ(TG_OK, solution.status) << solution.error;
+  for (size_t i = 0; i < 8; ++i) {
+    EXPECT_NEAR(expected.values[i], solution.values[i], 1e-10 * expected.values[0]);
+  }
+  EXPECT_LE(residual(difference, solution, 8), 1e-10);
+}
+
+TEST(SvdByBlocks, TellsWhatItCannotReach) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device solves such matrices by itself";
+  }
+  const Solution solution = solve_by_blocks(whole(random_problem("", 300, 300, 101)), {10, 1e-17});
+  EXPECT_EQ(TG_NOT_CONVERGED, solution.result.status);
+  EXPECT_LT(solution.result.residual, 1e-12);
+  EXPECT_GT(solution.values[9], 0);
+}
+
+// What a query says of matrices beyond the largest square. They have no data, because a query reads none.
+TEST(SvdByBlocks, NeedsMemoryInProportionToTheVectors) {
+  const auto context = support::make_context();
+  double place[1] = {};
+  const auto query = [&](int64_t rows, int64_t columns, int64_t rank, bool spectrum, int64_t& bytes) {
+    const tg_operand matrix = operand(place, rows, columns, TG_BF16);
+    const tg_svd_options options{sizeof(options), rank, 1e-6, 1, 0};
+    const tg_svd_result result{sizeof(result), place, place, place, spectrum ? place : nullptr, 0, 0, 0, 0, 0};
+    tg_workspace_size size{sizeof(size), 0, 0};
+    const tg_status status = tg_svd_workspace(context.get(), &matrix, nullptr, 1, &options, &result, &size);
+    bytes = size.host_bytes;
+    return status;
+  };
+  int64_t bytes = 0;
+  ASSERT_EQ(TG_OK, query(17000, 17000, 16, false, bytes)) << support::error_of(context.get());
+  EXPECT_LT(bytes, int64_t{600} << 20);
+  int64_t twice = 0;
+  ASSERT_EQ(TG_OK, query(34000, 34000, 16, false, twice));
+  EXPECT_LT(twice, 2 * bytes + (int64_t{64} << 20));
+  ASSERT_EQ(TG_OK, query(17000, 151936, 1700, false, bytes));
+  EXPECT_LT(bytes, int64_t{8} << 30);
+  EXPECT_EQ(TG_UNSUPPORTED, query(16385, 17000, 16, true, bytes));
+  EXPECT_EQ(
+      "matrices[0] is 16385 x 17000; beyond a short side of 16384 there is no spectrum, no start, and a rank of at most a "
+      "quarter of it",
+      support::error_of(context.get()));
+  EXPECT_EQ(TG_UNSUPPORTED, query(17000, 17000, 4251, false, bytes));
+}
+
+TEST(SvdByBlocks, CancelsInTheMiddleOfAMatrix) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device solves such matrices by itself";
+  }
+  const ByBlocks blocks;
+  for (const int threads : {1, 3}) {
+    const auto context = support::make_context(threads);
+    const Problem problem = random_problem("", 1500, 1600, 102);
+    const tg_operand matrix = whole(problem);
+    const tg_svd_options options{sizeof(options), 40, 1e-12, 1, 0};
+    std::vector<double> values(40);
+    std::vector<double> left(40 * 1500);
+    std::vector<double> right(40 * 1600);
+    tg_svd_result result{sizeof(result), values.data(), left.data(), right.data(), nullptr, 0, 0, 0, 0, 0};
+    tg_workspace_size size{sizeof(size), 0, 0};
+    ASSERT_EQ(TG_OK, tg_svd_workspace(context.get(), &matrix, nullptr, 1, &options, &result, &size));
+    const auto host = support::allocate(size.host_bytes);
+    const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+    tg_control control{sizeof(control), 0, 0, 0, 0};
+    std::thread canceller([&] {
+      while (__atomic_load_n(&control.total, __ATOMIC_RELAXED) == 0) {
+        std::this_thread::yield();
+      }
+      __atomic_store_n(&control.cancel, 1, __ATOMIC_RELAXED);
+    });
+    EXPECT_EQ(TG_CANCELLED, tg_svd(context.get(), &matrix, nullptr, 1, &options, &control, &workspace, &result));
+    canceller.join();
+    EXPECT_EQ(0, control.done);
+  }
+}
+
 struct Tracked {
   tg_status status = TG_OK;
   tg_svd_result result{};
@@ -740,11 +952,11 @@ Tracked track(const std::vector<double>& base, const std::vector<double>& entrie
   return tracked;
 }
 
-void expect_leading(const Tracked& tracked, const std::vector<double>& entries, int64_t rows, int64_t columns, double tolerance) {
+void expect_leading(const Tracked& tracked, const reference::Svd& expected, const std::vector<double>& entries, int64_t rows,
+                    int64_t columns, double tolerance) {
   ASSERT_EQ(TG_OK, tracked.status) << tracked.error;
   EXPECT_LE(tracked.result.residual, tolerance);
   EXPECT_LE(tracked.result.orthogonality, tolerance);
-  const reference::Svd expected = reference::singular_values(entries, rows, columns);
   for (size_t i = 0; i < tracked.values.size(); ++i) {
     EXPECT_NEAR(expected.sigma[i], tracked.values[i], 2 * tolerance * expected.sigma[0]) << i;
   }
@@ -764,6 +976,10 @@ void expect_leading(const Tracked& tracked, const std::vector<double>& entries, 
   }
 }
 
+void expect_leading(const Tracked& tracked, const std::vector<double>& entries, int64_t rows, int64_t columns, double tolerance) {
+  expect_leading(tracked, reference::singular_values(entries, rows, columns), entries, rows, columns, tolerance);
+}
+
 std::vector<double> gaussian(int64_t count, double deviation, std::mt19937_64& random) {
   std::normal_distribution<double> normal(0, deviation);
   std::vector<double> entries(static_cast<size_t>(count));
@@ -776,7 +992,7 @@ std::vector<double> gaussian(int64_t count, double deviation, std::mt19937_64& r
 TEST(TrackedSvd, FindsTheTripletsOfAMatrixNearby) {
   std::mt19937_64 random(support::seed());
   for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{90, 90}, {90, 130}, {130, 90}}) {
-    for (const double step : {1e-5, 1e-3}) {
+    for (const double step : {0.0, 1e-5, 1e-3}) {
       for (const double tolerance : {1e-4, 2e-6}) {
         const std::vector<double> base = gaussian(rows * columns, 1, random);
         std::vector<double> entries = gaussian(rows * columns, step, random);
@@ -787,6 +1003,103 @@ TEST(TrackedSvd, FindsTheTripletsOfAMatrixNearby) {
         SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(columns) + ", step " + std::to_string(step));
         expect_leading(tracked, entries, rows, columns, tolerance);
         EXPECT_EQ(TG_SVD_TRACKED, tracked.result.method);
+      }
+    }
+  }
+}
+
+// A matrix near the base in one of the ways in which matrices are stored, and its entries.
+struct Stored {
+  std::string name;
+  std::vector<double> entries;
+  tg_operand matrix{};
+  std::vector<uint16_t> codes;
+  std::vector<float> narrow;
+};
+
+// Tracks a stored matrix at one level, from a reference decomposition.
+Tracked track_stored(const Stored& stored, const reference::Svd& svd, int64_t rank, double tolerance, const char* level,
+                     int threads) {
+  const auto context = support::make_context(threads, level);
+  const int64_t rows = stored.matrix.values.rows;
+  const int64_t columns = stored.matrix.values.columns;
+  const int64_t order = std::min(rows, columns);
+  std::vector<float> basis;
+  for (const auto& vector : rows > columns ? svd.right : svd.left) {
+    basis.insert(basis.end(), vector.begin(), vector.end());
+  }
+  const tg_svd_start start{sizeof(start), svd.sigma.data(), {basis.data(), order, order, order, TG_F32, 0}};
+  const tg_svd_options options{sizeof(options), rank, tolerance, 1, 0};
+  Tracked tracked;
+  tracked.values.resize(static_cast<size_t>(rank));
+  tracked.left.resize(static_cast<size_t>(rank * rows));
+  tracked.right.resize(static_cast<size_t>(rank * columns));
+  tracked.result = {
+      sizeof(tg_svd_result), tracked.values.data(), tracked.left.data(), tracked.right.data(), nullptr, 0, 0, 0, 0, 0};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  EXPECT_EQ(TG_OK, tg_svd_track_workspace(context.get(), &stored.matrix, nullptr, 1, &options, &start, &tracked.result, &size));
+  const auto host = support::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  tracked.status =
+      tg_svd_track(context.get(), &stored.matrix, nullptr, 1, &options, &start, nullptr, &workspace, &tracked.result);
+  tracked.error = support::error_of(context.get());
+  return tracked;
+}
+
+// Rows are padded with codes that are not numbers, so that reading beyond a row is noticed.
+Stored as_bf16(const std::vector<double>& entries, int64_t rows, int64_t columns) {
+  const int64_t stride = columns + 3;
+  Stored stored;
+  stored.name = "bf16";
+  stored.codes.assign(static_cast<size_t>(rows * stride), 0x7fc0);
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) {
+      uint16_t& code = stored.codes[static_cast<size_t>(i * stride + j)];
+      code = threegate::float_to_bf16(static_cast<float>(entries[static_cast<size_t>(i * columns + j)]));
+      stored.entries.push_back(threegate::bf16_to_float(code));
+    }
+  }
+  stored.matrix = operand(stored.codes.data(), rows, columns, TG_BF16);
+  stored.matrix.values.row_stride = stride;
+  return stored;
+}
+
+Stored as_float(const std::vector<double>& entries, int64_t rows, int64_t columns) {
+  Stored stored;
+  stored.name = "float32";
+  stored.narrow.assign(entries.begin(), entries.end());
+  stored.entries.assign(stored.narrow.begin(), stored.narrow.end());
+  stored.matrix = operand(stored.narrow.data(), rows, columns, TG_F32);
+  return stored;
+}
+
+// The sides are no multiples of a vector, and of more than one panel. From 32 triplets on, random sums certify those of the lower
+// tolerance.
+TEST(TrackedSvd, TracksAtEveryLevelWhatIsStoredInAnyWay) {
+  std::mt19937_64 random(support::seed());
+  std::vector<std::string> levels = support::simd_levels();
+  levels.emplace_back("scalar");
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{171, 171}, {167, 233}, {233, 167}}) {
+    std::vector<double> base = gaussian(rows * columns, 0.02, random);
+    base = as_bf16(base, rows, columns).entries;
+    const reference::Svd svd = reference::singular_values(base, rows, columns);
+    std::vector<double> entries = gaussian(rows * columns, 1e-4, random);
+    for (size_t i = 0; i < entries.size(); ++i) {
+      entries[i] += base[i];
+    }
+    for (const Stored& stored : {as_bf16(entries, rows, columns), as_float(entries, rows, columns)}) {
+      const reference::Svd expected = reference::singular_values(stored.entries, rows, columns);
+      for (const auto& [rank, tolerance] : {std::pair<int64_t, double>{5, 1e-4}, {33, 1e-6}}) {
+        for (const std::string& level : levels) {
+          SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(columns) + ", " + stored.name + ", " + level);
+          const Tracked tracked = track_stored(stored, svd, rank, tolerance, level.c_str(), 1);
+          expect_leading(tracked, expected, stored.entries, rows, columns, tolerance);
+          EXPECT_EQ(TG_SVD_TRACKED, tracked.result.method);
+          const Tracked together = track_stored(stored, svd, rank, tolerance, level.c_str(), 3);
+          EXPECT_EQ(tracked.values, together.values);
+          EXPECT_EQ(tracked.left, together.left);
+          EXPECT_EQ(tracked.right, together.right);
+        }
       }
     }
   }

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/candidates.h"
+#include "candidates.h"
 #include "common/control.h"
 #include "common/dtype.h"
 #include "narrow_factors.h"

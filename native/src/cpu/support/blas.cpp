@@ -115,6 +115,8 @@ Blas load() {
   find(library, "LAPACKE_dgesdd_work", result.wide.gesdd);
   find(library, "LAPACKE_dgeqrf_work", result.wide.geqrf);
   find(library, "LAPACKE_dorgqr_work", result.wide.orgqr);
+  find(library, "LAPACKE_dpotrf_work", result.wide.potrf);
+  find(library, "cblas_dtrsm", result.wide.trsm);
   void (*set_threads)(int) = nullptr;
   char* (*config)() = nullptr;
   find(library, "openblas_set_num_threads", set_threads);

@@ -51,6 +51,8 @@ struct BlasFunctions<double> {
   decltype(&LAPACKE_dgesdd_work) gesdd;
   decltype(&LAPACKE_dgeqrf_work) geqrf;
   decltype(&LAPACKE_dorgqr_work) orgqr;
+  decltype(&LAPACKE_dpotrf_work) potrf;
+  decltype(&cblas_dtrsm) trsm;
 };
 
 struct Blas {

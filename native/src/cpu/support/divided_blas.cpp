@@ -196,6 +196,7 @@ void divide_blas(const Blas& whole, Blas& divided) {
   divided.wide.gemm = gemm<double>;
   divided.wide.syrk = syrk<double>;
   divided.wide.syr2k = syr2k<double>;
+  divided.wide.trsm = trsm<double>;
   divided.wide.ormtr = ormtr<double>;
 }
 

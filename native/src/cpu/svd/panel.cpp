@@ -32,6 +32,10 @@ void stage_entries(const View& view, int64_t row, int64_t column, int64_t count,
   }
 }
 
+constexpr int64_t kShortRow = 1024;
+constexpr int64_t kAhead = 2;  // rows
+constexpr int64_t kLine = 64;  // bytes of a line of a cache
+
 bool needs_double(const View& view) {
   return is_double(*view.operand) || (view.subtracted != nullptr && is_double(*view.subtracted));
 }
@@ -57,14 +61,22 @@ void multiply(float* values, int64_t count, double factor) {
 }
 
 template <typename T>
-void read(const View& view, int64_t begin, int64_t count, T* panel) {
-  const int64_t first_row = view.tall ? begin : 0;
-  const int64_t rows = view.tall ? count : view.short_side;
-  const int64_t first_column = view.tall ? 0 : begin;
-  const int64_t columns = view.tall ? view.short_side : count;
+void read(const View& view, const Tile& tile, T* panel) {
+  const int64_t first_row = view.tall ? tile.long_begin : tile.short_begin;
+  const int64_t rows = view.tall ? tile.long_count : tile.short_count;
+  const int64_t first_column = view.tall ? tile.short_begin : tile.long_begin;
+  const int64_t columns = view.tall ? tile.short_count : tile.long_count;
   const bool in_double = sizeof(T) == sizeof(float) && needs_double(view);
+  const tg_matrix& values = view.operand->values;
   const auto read_row = [&](int64_t i) {
     T* out = panel + i * columns;
+    // Short parts of rows end before the processor fetches ahead by itself.
+    if (columns <= kShortRow && i + kAhead < rows) {
+      const uint8_t* ahead = element_address(values, first_row + i + kAhead, first_column);
+      for (int64_t at = 0; at < columns * element_bytes(values.dtype); at += kLine) {
+        __builtin_prefetch(ahead + at);
+      }
+    }
     for (int64_t j = 0; j < columns; j += kRun) {
       const int64_t run = std::min(kRun, columns - j);
       if (in_double) {
@@ -144,7 +156,13 @@ View make_view(const tg_operand& operand, const tg_operand* subtracted, double s
   return {&operand, subtracted, tall, std::min(rows, columns), std::max(rows, columns), scale, control};
 }
 
-void read_panel(const View& view, int64_t begin, int64_t count, float* panel) { read(view, begin, count, panel); }
-void read_panel(const View& view, int64_t begin, int64_t count, double* panel) { read(view, begin, count, panel); }
+void read_panel(const View& view, int64_t begin, int64_t count, float* panel) {
+  read(view, {begin, count, 0, view.short_side}, panel);
+}
+void read_panel(const View& view, int64_t begin, int64_t count, double* panel) {
+  read(view, {begin, count, 0, view.short_side}, panel);
+}
+void read_tile(const View& view, const Tile& tile, float* out) { read(view, tile, out); }
+void read_tile(const View& view, const Tile& tile, double* out) { read(view, tile, out); }
 
 }  // namespace threegate::svd

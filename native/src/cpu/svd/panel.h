@@ -41,6 +41,18 @@ constexpr int64_t kPanel = 256;  // of the long side, so that a panel of a typic
 void read_panel(const View& view, int64_t begin, int64_t count, float* panel);
 void read_panel(const View& view, int64_t begin, int64_t count, double* panel);
 
+// Some entries of the long side and some of the short side.
+struct Tile {
+  int64_t long_begin;
+  int64_t long_count;
+  int64_t short_begin;
+  int64_t short_count;
+};
+
+// Reads the entries of a tile in their stored order. Rows are contiguous.
+void read_tile(const View& view, const Tile& tile, float* out);
+void read_tile(const View& view, const Tile& tile, double* out);
+
 // Reads the matrix panel by panel and calls body(begin, count) after each one. `panel` has room for one panel.
 template <typename T, typename Body>
 void for_panels(const View& view, T* panel, Body body) {

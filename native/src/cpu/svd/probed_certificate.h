@@ -12,6 +12,7 @@
 
 #include "cpu/support/arena.h"
 #include "cpu/support/simd_level.h"
+#include "implicit_gram.h"
 #include "panel.h"
 #include "singular_vectors.h"
 
@@ -30,12 +31,15 @@ class ProbedCertificate {
   Certificate run(const View& view, SimdLevel level, const float* below, const double* diagonal, double tolerance,
                   const Vectors<float>& vectors);
 
+  // Does so for triplets and products that were computed in float32: y is A x / sigma, and z is A^T y.
+  Certificate complete(const View& view, SimdLevel level, const Vectors<float>& vectors);
+
  private:
   double row_products(const float* rows, int64_t length, const Vectors<float>& vectors);
   void correct(const Vectors<float>& vectors);
   double measure(const float* below, const double* diagonal, const Vectors<float>& vectors);
   void combine(SimdLevel level, const Vectors<float>& vectors);
-  double probe(const View& view, double measured, const Vectors<float>& vectors);
+  double probe(const View& view, SimdLevel level, double measured, const Vectors<float>& vectors);
 
   int64_t rank_;
   int64_t order_;
@@ -44,13 +48,11 @@ class ProbedCertificate {
   int64_t groups_;    // sums
   double* products_;  // rank x rank
   double* of_short_;  // groups x order: sums of x / sigma
-  double* of_long_;   // groups x length: sums of y
+  double* of_long_;   // groups x length: sums of y, and then their residuals
   double* expected_;  // groups x order: sums of A^T y according to the Gram matrix
-  double* images_;    // groups x kPanel
   double* back_;      // groups x order
-  double* panel_;     // kPanel x order
-  double* errors_;    // groups
   float* signs_;
+  ImplicitGram<double> gram_;
 };
 
 }  // namespace threegate::svd

@@ -10,7 +10,14 @@
 namespace threegate::svd {
 namespace {
 
+// Wider vectors than the instruction set has would stay in memory.
+#if defined(__AVX512F__)
 constexpr int64_t kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int64_t kVectorBytes = 32;
+#else
+constexpr int64_t kVectorBytes = 16;
+#endif
 
 template <typename T>
 struct Lanes;

@@ -1,17 +1,31 @@
 #include "rows.h"
 
+#include <type_traits>
+
 #include "cpu/support/blas.h"
 #include "thin_product.h"
 
 namespace threegate::svd {
 
-bool orthonormalise_rows(SimdLevel level, float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products,
-                         float* overlap, float* copy) {
-  const auto& functions = blas().single;
-  const lapack_int before = blas_size(from);
+template <typename T>
+void project_out(const T* rows, int64_t from, int64_t count, int64_t length, T* own, T* products) {
+  const auto& functions = blas().functions<T>();
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(count), blas_size(from), blas_size(length), T{1}, own,
+                 blas_size(length), rows, blas_size(length), T{0}, products, blas_size(from));
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(count), blas_size(length), blas_size(from), T{-1}, products,
+                 blas_size(from), rows, blas_size(length), T{1}, own, blas_size(length));
+}
+
+namespace {
+
+template <typename T, typename Project>
+bool orthonormalise(T* rows, int64_t from, int64_t to, int64_t length, int projections, T* overlap, Project project_rows) {
+  const auto& functions = blas().functions<T>();
+  // The rounding of a product of two rows, generously.
+  constexpr T kShift = std::is_same_v<T, float> ? T(1e-5) : T(1e-13);
   const lapack_int count = blas_size(to - from);
   const lapack_int width = blas_size(length);
-  float* own = rows + from * length;
+  T* own = rows + from * length;
   for (int64_t i = 0; i < to - from; ++i) {
     const double size = norm(own + i * length, length);
     if (!(size > 0)) {
@@ -20,27 +34,44 @@ bool orthonormalise_rows(SimdLevel level, float* rows, int64_t from, int64_t to,
     divide(own + i * length, length, size);
   }
   for (int pass = 0; pass < 3; ++pass) {
-    if (from > 0 && pass < projections && copy != nullptr) {
-      thin_product(level, count, length, from, own, rows, copy, products);
-      thin_subtract(level, count, length, from, products, rows, own);
-    } else if (from > 0 && pass < projections) {
-      functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, before, width, 1.0F, own, width, rows, width, 0.0F, products,
-                     before);
-      functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, width, before, -1.0F, products, before, rows, width, 1.0F,
-                     own, width);
+    if (from > 0 && pass < projections) {
+      project_rows(own);
     }
-    functions.syrk(CblasRowMajor, CblasLower, CblasNoTrans, count, width, 1.0F, own, width, 0.0F, overlap, count);
+    functions.syrk(CblasRowMajor, CblasLower, CblasNoTrans, count, width, T{1}, own, width, T{0}, overlap, count);
     // A row-major lower triangle is a column-major upper one: overlap = U^T U. It may be nearly singular in the first pass.
     for (int64_t i = 0; i < to - from && pass == 0; ++i) {
-      overlap[i * (to - from) + i] *= 1 + 1e-5F;
+      overlap[i * (to - from) + i] *= 1 + kShift;
     }
     if (functions.potrf(LAPACK_COL_MAJOR, 'U', count, overlap, count) != 0) {
       return false;
     }
-    functions.trsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, count, width, 1.0F, overlap, count, own,
+    functions.trsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, count, width, T{1}, overlap, count, own,
                    width);
   }
   return true;
 }
+
+}  // namespace
+
+bool orthonormalise_rows(SimdLevel level, float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products,
+                         float* overlap, float* copy) {
+  return orthonormalise(rows, from, to, length, projections, overlap, [&](float* own) {
+    if (copy != nullptr) {
+      thin_product(level, to - from, length, from, own, rows, copy, products);
+      thin_subtract(level, to - from, length, from, products, rows, own);
+    } else {
+      project_out(rows, from, to - from, length, own, products);
+    }
+  });
+}
+
+bool orthonormalise_rows(double* rows, int64_t from, int64_t to, int64_t length, int projections, double* products,
+                         double* overlap) {
+  return orthonormalise(rows, from, to, length, projections, overlap,
+                        [&](double* own) { project_out(rows, from, to - from, length, own, products); });
+}
+
+template void project_out(const float*, int64_t, int64_t, int64_t, float*, float*);
+template void project_out(const double*, int64_t, int64_t, int64_t, double*, double*);
 
 }  // namespace threegate::svd

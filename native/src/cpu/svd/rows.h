@@ -23,12 +23,19 @@ void divide(T* values, int64_t count, double divisor) {
   }
 }
 
+// Subtracts from `own`, which is count x length, its part in the span of the first `from` rows, which are orthonormal. `products`
+// has room for count x from numbers.
+template <typename T>
+void project_out(const T* rows, int64_t from, int64_t count, int64_t length, T* own, T* products);
+
 // Makes the rows from .. to - 1 orthogonal to the rows before them, with the given number of `projections`, and orthonormal among
 // themselves. The latter takes three passes of Cholesky QR, the first of them shifted. `products` has room for (to - from) x from
 // numbers, and `overlap` for the square of to - from. With a `copy` of thin_copy_size() the projection suits a few rows. Returns
 // false if the rows do not span as many directions.
 bool orthonormalise_rows(SimdLevel level, float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products,
                          float* overlap, float* copy = nullptr);
+bool orthonormalise_rows(double* rows, int64_t from, int64_t to, int64_t length, int projections, double* products,
+                         double* overlap);
 
 }  // namespace threegate::svd
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "cpu/support/blas.h"
@@ -41,7 +43,8 @@ void add_to_short_side(const View& view, int64_t rank, const Vectors<T>& vectors
                              blas_size(view.short_side));
 }
 
-// The largest deviation of rows from orthonormality. `overlap` takes their products.
+// The largest deviation of rows from orthonormality. `overlap` takes their products. The rounding of those in float32 is added as
+// an estimate, because it may hide a deviation.
 template <typename T>
 double rows_orthogonality_error(int64_t rank, int64_t length, const T* rows, T* overlap) {
   blas().functions<T>().syrk(CblasRowMajor, CblasLower, CblasNoTrans, blas_size(rank), blas_size(length), T{1}, rows,
@@ -52,7 +55,7 @@ double rows_orthogonality_error(int64_t rank, int64_t length, const T* rows, T* 
       largest = std::max(largest, std::abs(static_cast<double>(overlap[i * rank + j]) - (i == j ? 1 : 0)));
     }
   }
-  return largest;
+  return largest + (std::is_same_v<T, float> ? static_cast<double>(std::numeric_limits<float>::epsilon()) : 0);
 }
 
 }  // namespace
@@ -116,8 +119,7 @@ void multiply_to_short_side(const View& view, int64_t rank, const Vectors<T>& ve
 }
 
 template <typename T>
-Certificate complete_triplets(const View& view, int64_t rank, const Vectors<T>& vectors) {
-  multiply_both_sides(view, 0, rank, vectors);
+Certificate scale_triplets(const View& view, int64_t rank, const Vectors<T>& vectors) {
   for (int64_t i = 0; i < rank; ++i) {
     vectors.sigma[i] = norm(vectors.y + i * view.long_side, view.long_side);
     if (vectors.sigma[i] > 0) {
@@ -128,6 +130,12 @@ Certificate complete_triplets(const View& view, int64_t rank, const Vectors<T>& 
   sort_descending(view, rank, vectors);
   const double orthogonality = orthogonality_error(view, rank, vectors);
   return {largest_residual(view, rank, vectors), orthogonality};
+}
+
+template <typename T>
+Certificate complete_triplets(const View& view, int64_t rank, const Vectors<T>& vectors) {
+  multiply_both_sides(view, 0, rank, vectors);
+  return scale_triplets(view, rank, vectors);
 }
 
 void correct_orthonormality(int64_t rank, int64_t length, double* x, double* overlap, double* copy) {
@@ -149,6 +157,7 @@ template void sort_descending(const View&, int64_t, const Vectors<float>&);
 template void multiply_both_sides(const View&, int64_t, int64_t, Vectors<float>);
 template void multiply_to_long_side(const View&, int64_t, const Vectors<float>&);
 template void multiply_to_short_side(const View&, int64_t, const Vectors<float>&);
+template Certificate scale_triplets(const View&, int64_t, const Vectors<float>&);
 template Certificate complete_triplets(const View&, int64_t, const Vectors<float>&);
 template Vectors<double> take_vectors(Arena&, const View&, int64_t);
 template double orthogonality_error(const View&, int64_t, const Vectors<double>&);
@@ -156,6 +165,7 @@ template double largest_residual(const View&, int64_t, const Vectors<double>&);
 template void sort_descending(const View&, int64_t, const Vectors<double>&);
 template void multiply_both_sides(const View&, int64_t, int64_t, Vectors<double>);
 template void multiply_to_short_side(const View&, int64_t, const Vectors<double>&);
+template Certificate scale_triplets(const View&, int64_t, const Vectors<double>&);
 template Certificate complete_triplets(const View&, int64_t, const Vectors<double>&);
 
 }  // namespace threegate::svd

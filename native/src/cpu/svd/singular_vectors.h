@@ -56,6 +56,10 @@ double largest_residual(const View& view, int64_t rank, const Vectors<T>& vector
 template <typename T>
 void sort_descending(const View& view, int64_t rank, const Vectors<T>& vectors);
 
+// Computes the singular values and the certificate from `y` = A x and `z` = A^T A x, and scales both.
+template <typename T>
+Certificate scale_triplets(const View& view, int64_t rank, const Vectors<T>& vectors);
+
 // Computes the vectors of the long side, the singular values and the certificate from the vectors of the short side, in one pass
 // over the matrix.
 template <typename T>

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "cpu/random/normals.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/operand.h"
+#include "implicit_gram.h"
 #include "output.h"
+#include "probed_certificate.h"
 #include "rayleigh_ritz.h"
 #include "rows.h"
 #include "singular_vectors.h"
@@ -16,26 +19,33 @@
 namespace threegate::svd {
 namespace {
 
-// Rayleigh-Ritz on the span of the leading vectors of the start, a correction of each, and a few random directions, after one
-// multiplication with A^T A. A correction is the residual, divided in the basis of the start by the differences of its
-// eigenvalues. That is first-order perturbation theory and squares the error (Davidson, 1975; Olsen et al., 1990). The random
-// directions find components that the start does not contain: two multiplications turn them towards such components.
+// Rayleigh-Ritz on the span of the leading vectors of the start and some guards below them, whose results are corrected: each
+// residual is divided in the basis of the start by the differences of its eigenvalues. That is first-order perturbation theory
+// and squares the error (Davidson, 1975; Olsen et al., 1990). The guards keep these differences away from zero. Another
+// Rayleigh-Ritz step combines the corrected vectors with a few random directions after two multiplications. They find components
+// that the start does not contain.
 class Tracking {
  public:
   Tracking(Arena& arena, const View& view, const tg_svd_options& options)
       : rank_(options.rank),
         order_(view.short_side),
-        rows_(std::min(2 * rank_ + kProbes, order_)),
+        block_(rank_ + std::clamp<int64_t>(order_ - rank_ - kProbes, 0, kGuards)),
         wide_(options.tolerance < kSingleTolerance),
-        basis_(arena.take<float>(order_ * order_)),
-        all_(take_vectors<float>(arena, view, rows_)),
-        found_(take_vectors<float>(arena, view, rank_)),
-        products_(arena.take<float>(rows_ * order_)),
-        matrix_(arena.take<double>(rows_ * rows_)),
-        mixing_(arena.take<float>(rank_ * rows_)),
-        values_(arena.take<double>(rows_)),
+        gram_(arena, block_ + kProbes, order_),
+        from_(take_vectors<float>(arena, view, block_ + kProbes)),
+        found_(take_vectors<float>(arena, view, block_)),
+        guards_(arena.take<float>((block_ - rank_) * order_)),
+        guard_squares_(arena.take<double>(block_ - rank_)),
+        residuals_(arena.take<float>(rank_ * order_)),
+        products_(arena.take<float>(kProbes * rank_)),
+        noise_(arena.take<double>(rank_)),
+        matrix_(arena.take<double>((block_ + kProbes) * (block_ + kProbes))),
+        mixing_(arena.take<float>(block_ * (block_ + kProbes))),
+        largest_(arena.take<int64_t>(block_)),
+        values_(arena.take<double>(block_ + kProbes)),
         work_(arena.take<double>(work_size())),
         integers_(arena.take<lapack_int>(integer_size())),
+        probed_(arena, view, wide_ ? rank_ : 0, true),
         finished_(wide_ ? take_vectors<double>(arena, view, rank_) : Vectors<double>{}),
         ritz_(arena, wide_ ? rank_ : 1) {}
 
@@ -43,150 +53,206 @@ class Tracking {
   bool run(const View& view, SimdLevel level, const tg_svd_options& options, const tg_svd_start& start, tg_svd_result& result) {
     // With a long side, float64 certificates cost more than the Gram matrix.
     const bool costly = wide_ && view.long_side > 2 * order_;
-    if (rows_ < 2 * rank_ + kProbes || rank_ > (costly ? (order_ - 1) / kLeastShareIfCostly : order_ / kLeastShare)) {
+    if (order_ < 2 * rank_ + kProbes || rank_ > (costly ? (order_ - 1) / kLeastShareIfCostly : order_ / kLeastShare)) {
       return false;
     }
-    read(start);
+    read_basis(start, 0, block_, order_, from_.x);
     const random::Stream stream{0, 0, random::Purpose::kProbe};
     for (int64_t i = 0; i < kProbes; ++i) {
-      random::normal_row(level, stream, i, order_, row(rank_ + i));
+      random::normal_row(level, stream, i, order_, from_.x + (block_ + i) * order_);
     }
-    multiply_both_sides(view, 0, rank_ + kProbes, all_);
-    std::copy_n(all_.z + rank_ * order_, kProbes * order_, row(rank_));
+    multiply(level, view, 0, block_ + kProbes);
+    if (!combine(block_, block_)) {
+      return false;
+    }
+    keep_guards();
+    std::copy_n(from_.z + block_ * order_, kProbes * order_, from_.x + rank_ * order_);
+    // The random directions take part in the first step only. What they find is among the leading vectors afterwards.
+    int64_t rows = rank_ + kProbes;
+    double residual = find_residuals();
+    bool near = residual <= options.tolerance;
     for (int step = 0; step < kSteps; ++step) {
-      // The random directions take part in the first step only. What they find is among the leading vectors afterwards.
-      const int64_t rows = step == 0 ? rows_ : 2 * rank_;
-      correct(view, start, row(rows - rank_));
-      if (!orthonormalise_rows(level, all_.x, rank_, rows, order_, 2, products_, all_.overlap)) {
+      if (near) {
+        mix(block_, rank_, from_.y, view.long_side, -1, found_.y);
+        restart(view);
+      } else {
+        correct(level, view, start, step == 0 ? block_ : rank_);
+      }
+      const int64_t known = near ? rank_ : 0;
+      if (!orthonormalise_rows(level, from_.x, known, rows, order_, 2, products_, from_.overlap)) {
         return false;
       }
-      multiply_both_sides(view, rank_, rows, all_);
-      if (!combine(view, rows)) {
+      multiply(level, view, known, rows);
+      if (!combine(rows, rank_)) {
         return false;
       }
-      if (residual() <= options.tolerance) {
-        return finish(view, options, result);
+      const double before = residual;
+      residual = find_residuals();
+      if (residual <= options.tolerance) {
+        mix(rows, rank_, from_.y, view.long_side, -1, found_.y);
+        return finish(level, view, options, result);
       }
-      restart(view);
+      if (!near && residual > before / kLeastGain) {
+        return false;
+      }
+      rows = rank_;
+      near = false;
     }
     return false;
   }
 
  private:
   static constexpr int64_t kProbes = 8;
-  static constexpr int kSteps = 2;
-  // The decomposition from the beginning is as fast if the rank is more than one eighth of the short side, or one twelfth.
-  static constexpr int64_t kLeastShare = 8;
-  static constexpr int64_t kLeastShareIfCostly = 12;
+  static constexpr int64_t kGuards = 16;
+  static constexpr int kSteps = 3;
+  static constexpr double kLeastGain = 4;     // of a step. It is smaller only if the matrices are far apart
+  static constexpr double kRounding = 1e-14;  // the square of that of float32, relative to eigenvalues
+  // The decomposition from the beginning is as fast if the rank is more than one fifth of the short side, or one eighth.
+  static constexpr int64_t kLeastShare = 5;
+  static constexpr int64_t kLeastShareIfCostly = 8;
 
-  float* row(int64_t i) const { return all_.x + i * order_; }
-
-  void read(const tg_svd_start& start) const {
-    const tg_operand basis{sizeof(basis), start.basis, {}, 0, 0, nullptr, 0};
-    double wide[kRun];
-    for (int64_t i = 0; i < order_; ++i) {
-      for (int64_t j = 0; j < order_; j += kRun) {
-        const int64_t count = std::min(kRun, order_ - j);
-        stage_double(basis, i, j, count, wide, convert_f16_plain);
-        for (int64_t k = 0; k < count; ++k) {
-          basis_[i * order_ + j + k] = static_cast<float>(wide[k]);
+  // Reads some rows of the basis of the start.
+  void read_basis(const tg_svd_start& start, int64_t begin, int64_t count, int64_t stride, float* out) const {
+    for (int64_t i = 0; i < count; ++i) {
+      const uint8_t* from = element_address(start.basis, begin + i, 0);
+      if (start.basis.dtype == TG_F32) {
+        std::memcpy(out + i * stride, from, static_cast<size_t>(order_) * sizeof(float));
+      } else {
+        for (int64_t j = 0; j < order_; ++j) {
+          out[i * stride + j] = static_cast<float>(load<double>(from + 8 * j));
         }
       }
     }
-    std::copy_n(basis_, rank_ * order_, all_.x);
   }
 
-  // Computes the corrections of the leading rows.
-  void correct(const View& view, const tg_svd_start& start, float* corrections) const {
-    const auto& functions = blas().single;
-    // The residuals are z - (z x^T) x.
-    functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank_), blas_size(rank_), blas_size(order_), 1.0F, all_.z,
-                   blas_size(order_), all_.x, blas_size(order_), 0.0F, all_.overlap, blas_size(rank_));
-    float* residuals = found_.z;
-    std::copy_n(all_.z, rank_ * order_, residuals);
-    functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank_), blas_size(order_), blas_size(rank_), -1.0F,
-                   all_.overlap, blas_size(rank_), all_.x, blas_size(order_), 1.0F, residuals, blas_size(order_));
-    functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank_), blas_size(order_), blas_size(order_), 1.0F,
-                   residuals, blas_size(order_), basis_, blas_size(order_), 0.0F, products_, blas_size(order_));
-    const auto square = [&](int64_t i) { return start.values[i] * view.scale * start.values[i] * view.scale; };
-    const double least = 1e-7 * square(0);
-    for (int64_t i = 0; i < rank_; ++i) {
-      for (int64_t j = 0; j < order_; ++j) {
-        float& entry = products_[i * order_ + j];
-        entry = j < rank_ ? 0.0F : static_cast<float>(static_cast<double>(entry) / std::max(square(i) - square(j), least));
-      }
-    }
-    functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank_), blas_size(order_), blas_size(order_), 1.0F,
-                   products_, blas_size(order_), basis_, blas_size(order_), 0.0F, corrections, blas_size(order_));
+  void multiply(SimdLevel level, const View& view, int64_t from, int64_t to) const {
+    gram_.multiply_both_sides(level, view, to - from, from_.x + from * order_, from_.y + from * view.long_side,
+                              from_.z + from * order_);
   }
 
-  // Computes the leading Ritz vectors of the first rows and their images from the existing products.
-  bool combine(const View& view, int64_t rows) const {
-    blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rows), blas_size(rows), blas_size(order_), 1.0F, all_.x,
-                       blas_size(order_), all_.z, blas_size(order_), 0.0F, all_.overlap, blas_size(rows));
+  // Computes the `leading` Ritz values of the first rows, with their vectors of the short side and the products of those.
+  bool combine(int64_t rows, int64_t leading) const {
+    blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rows), blas_size(rows), blas_size(order_), 1.0F,
+                       from_.x, blas_size(order_), from_.z, blas_size(order_), 0.0F, from_.overlap, blas_size(rows));
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t j = 0; j < rows; ++j) {
         matrix_[i * rows + j] =
-            (static_cast<double>(all_.overlap[i * rows + j]) + static_cast<double>(all_.overlap[j * rows + i])) / 2;
+            (static_cast<double>(from_.overlap[i * rows + j]) + static_cast<double>(from_.overlap[j * rows + i])) / 2;
       }
     }
     if (blas().wide.syevd(LAPACK_COL_MAJOR, 'V', 'U', blas_size(rows), matrix_, blas_size(rows), values_, work_,
                           blas_size(work_size()), integers_, blas_size(integer_size())) != 0 ||
-        !(values_[rows - rank_] > 0)) {
+        !(values_[rows - leading] > 0)) {
       return false;
     }
-    for (int64_t i = 0; i < rank_; ++i) {
+    for (int64_t i = 0; i < leading; ++i) {
       found_.sigma[i] = std::sqrt(values_[rows - 1 - i]);
     }
-    mix(rows, all_.x, order_, 1, found_.x);
-    mix(rows, all_.y, view.long_side, -1, found_.y);
-    mix(rows, all_.z, order_, -1, found_.z);
+    mix(rows, leading, from_.x, order_, 1, found_.x);
+    mix(rows, leading, from_.z, order_, -1, found_.z);
     return true;
   }
 
-  // Combines rows. Images (power -1) are divided by the singular values.
-  void mix(int64_t rows, const float* from, int64_t length, int power, float* out) const {
-    for (int64_t i = 0; i < rank_; ++i) {
+  // Combines rows. Images (power -1) are divided by the singular values. The largest part of each combination is added last,
+  // because sums are rounded relative to their size.
+  void mix(int64_t rows, int64_t leading, const float* from, int64_t length, int power, float* out) const {
+    for (int64_t i = 0; i < leading; ++i) {
+      const double* weights = matrix_ + (rows - 1 - i) * rows;
+      largest_[i] =
+          std::max_element(weights, weights + rows, [](double a, double b) { return std::abs(a) < std::abs(b); }) - weights;
       for (int64_t j = 0; j < rows; ++j) {
-        mixing_[i * rows + j] = static_cast<float>(power < 0 ? matrix_[(rows - 1 - i) * rows + j] / found_.sigma[i]
-                                                             : matrix_[(rows - 1 - i) * rows + j]);
+        mixing_[i * rows + j] =
+            j == largest_[i] ? 0.0F : static_cast<float>(power < 0 ? weights[j] / found_.sigma[i] : weights[j]);
       }
     }
-    blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank_), blas_size(length), blas_size(rows), 1.0F,
+    blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(leading), blas_size(length), blas_size(rows), 1.0F,
                        mixing_, blas_size(rows), from, blas_size(length), 0.0F, out, blas_size(length));
+    for (int64_t i = 0; i < leading; ++i) {
+      const double weight = matrix_[(rows - 1 - i) * rows + largest_[i]] / (power < 0 ? found_.sigma[i] : 1);
+      const float* part = from + largest_[i] * length;
+      for (int64_t k = 0; k < length; ++k) {
+        out[i * length + k] =
+            static_cast<float>(static_cast<double>(out[i * length + k]) + weight * static_cast<double>(part[k]));
+      }
+    }
   }
 
-  // What svd::largest_residual() computes, without overwriting the images.
-  [[nodiscard]] double residual() const {
+  // The guards replace the vectors of the start with the same numbers.
+  void keep_guards() const {
+    std::copy_n(found_.x + rank_ * order_, (block_ - rank_) * order_, guards_);
+    for (int64_t i = rank_; i < block_; ++i) {
+      guard_squares_[i - rank_] = found_.sigma[i] * found_.sigma[i];
+    }
+  }
+
+  // Makes the vectors found, with their products, the first rows of the next combination.
+  void restart(const View& view) const {
+    std::copy_n(found_.x, rank_ * order_, from_.x);
+    for (int64_t i = 0; i < rank_; ++i) {
+      for (int64_t j = i * order_; j < (i + 1) * order_; ++j) {
+        from_.z[j] = static_cast<float>(static_cast<double>(found_.z[j]) * found_.sigma[i]);
+      }
+      for (int64_t j = i * view.long_side; j < (i + 1) * view.long_side; ++j) {
+        from_.y[j] = static_cast<float>(static_cast<double>(found_.y[j]) * found_.sigma[i]);
+      }
+    }
+  }
+
+  // Computes the residuals, and returns what svd::largest_residual() does.
+  [[nodiscard]] double find_residuals() const {
     double largest = 0;
     for (int64_t i = 0; i < rank_; ++i) {
-      for (int64_t j = 0; j < order_; ++j) {
-        products_[j] = static_cast<float>(static_cast<double>(found_.z[i * order_ + j]) -
-                                          found_.sigma[i] * static_cast<double>(found_.x[i * order_ + j]));
+      for (int64_t j = i * order_; j < (i + 1) * order_; ++j) {
+        residuals_[j] = static_cast<float>(static_cast<double>(found_.z[j]) - found_.sigma[i] * static_cast<double>(found_.x[j]));
       }
-      largest = std::max(largest, norm(products_, order_));
+      const double size = norm(residuals_ + i * order_, order_);
+      const double coupling = found_.sigma[i] * size;
+      noise_[i] = coupling * coupling / static_cast<double>(order_) + kRounding * std::pow(found_.sigma[0], 4);
+      largest = std::max(largest, size);
     }
     return largest / found_.sigma[0];
   }
 
-  // Makes the vectors found the beginning of the next step.
-  void restart(const View& view) const {
-    std::copy_n(found_.x, rank_ * order_, all_.x);
-    for (int64_t i = 0; i < rank_; ++i) {
-      for (int64_t j = 0; j < order_; ++j) {
-        all_.z[i * order_ + j] = static_cast<float>(static_cast<double>(found_.z[i * order_ + j]) * found_.sigma[i]);
-      }
-      for (int64_t j = 0; j < view.long_side; ++j) {
-        const int64_t at = i * view.long_side + j;
-        all_.y[at] = static_cast<float>(static_cast<double>(found_.y[at]) * found_.sigma[i]);
-      }
+  // Writes the corrected leading vectors. Corrections have directions from number `first` on.
+  void correct(SimdLevel level, const View& view, const tg_svd_start& start, int64_t first) const {
+    gram_.run(
+        level, rank_, order_ - first, residuals_,
+        [&](int64_t begin, int64_t count, int64_t stride, float* panel) {
+          check_cancelled(view);
+          for (int64_t i = 0; i < count; ++i) {
+            const int64_t number = first + begin + i;
+            if (number < block_) {
+              std::copy_n(guards_ + (number - rank_) * order_, order_, panel + i * stride);
+            } else {
+              read_basis(start, number, 1, stride, panel + i * stride);
+            }
+          }
+        },
+        [&](int64_t begin, int64_t count, int64_t stride, float* products) {
+          for (int64_t j = 0; j < count; ++j) {
+            const int64_t number = first + begin + j;
+            const double value = start.values[number] * view.scale;
+            const double square = number < block_ ? guard_squares_[number - rank_] : value * value;
+            for (int64_t i = 0; i < rank_; ++i) {
+              // Differences below the size of the perturbation mean nothing.
+              const double own = found_.sigma[i] * found_.sigma[i];
+              const double weight = found_.sigma[i] * (own - square) / ((own - square) * (own - square) + noise_[i]);
+              products[j * stride + i] = static_cast<float>(static_cast<double>(products[j * stride + i]) * weight);
+            }
+          }
+        },
+        from_.x);
+    for (int64_t i = 0; i < rank_ * order_; ++i) {
+      from_.x[i] += found_.x[i];
     }
   }
-
-  bool finish(const View& view, const tg_svd_options& options, tg_svd_result& result) {
+  bool finish(SimdLevel level, const View& view, const tg_svd_options& options, tg_svd_result& result) {
     if (!wide_) {
       const double orthogonality = orthogonality_error(view, rank_, found_);
       return certified(view, options, found_, {largest_residual(view, rank_, found_), orthogonality}, result);
+    }
+    if (probed_.suits() && certified(view, options, found_, probed_.complete(view, level, found_), result)) {
+      return true;
     }
     std::copy_n(found_.x, rank_ * order_, finished_.x);
     correct_orthonormality(rank_, order_, finished_.x, finished_.overlap, finished_.z);
@@ -208,22 +274,28 @@ class Tracking {
     return true;
   }
 
-  [[nodiscard]] int64_t work_size() const { return 1 + 6 * rows_ + 2 * rows_ * rows_; }
-  [[nodiscard]] int64_t integer_size() const { return 3 + 5 * rows_; }
+  [[nodiscard]] int64_t work_size() const { return 1 + 6 * (block_ + kProbes) + 2 * (block_ + kProbes) * (block_ + kProbes); }
+  [[nodiscard]] int64_t integer_size() const { return 3 + 5 * (block_ + kProbes); }
 
   int64_t rank_;
   int64_t order_;
-  int64_t rows_;
+  int64_t block_;  // the leading vectors and the guards
   bool wide_;
-  float* basis_;
-  Vectors<float> all_;
+  ImplicitGram<float> gram_;
+  Vectors<float> from_;
   Vectors<float> found_;
-  float* products_;
+  float* guards_;
+  double* guard_squares_;
+  float* residuals_;  // rank x order
+  float* products_;   // of the random directions with the vectors found
+  double* noise_;     // the square of what a residual has in a direction
   double* matrix_;
   float* mixing_;
+  int64_t* largest_;
   double* values_;
   double* work_;
   lapack_int* integers_;
+  ProbedCertificate probed_;
   Vectors<double> finished_;
   RayleighRitz<double> ritz_;
 };

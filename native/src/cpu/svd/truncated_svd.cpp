@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "block_solver.h"
 #include "gram_solver.h"
 #include "output.h"
 #include "panel.h"
@@ -39,12 +40,27 @@ bool tries_mixed(const View& view, const tg_svd_options& options, const tg_svd_r
          options.tolerance < kSingleTolerance;
 }
 
+// From this order on, a Krylov space saves much memory for up to one vector in kFew. Whether it saves time there was not
+// measured.
+constexpr int64_t kLarge = 8192;
+constexpr int64_t kFew = 128;
+
+// Returns whether the matrix is solved by blocks, without any matrix of the order of its short side.
+bool takes_blocks(const View& view, const tg_svd_options& options, const tg_svd_result& result, int64_t longest_whole) {
+  return options.vectors != 0 && result.spectrum == nullptr && block_solver_suits(view, options.rank) &&
+         (view.short_side > longest_whole || (view.short_side >= kLarge && kFew * options.rank <= view.short_side));
+}
+
 }  // namespace
 
-int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, bool tracked, const tg_svd_result& result) {
+int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, bool tracked, const tg_svd_result& result,
+                        int64_t longest_whole) {
   const View view = make_view(matrix, nullptr, 1);
   if (view.short_side == 0) {
     return 0;
+  }
+  if (!tracked && takes_blocks(view, options, result, longest_whole)) {
+    return block_solver_bytes(view, options);
   }
   int64_t bytes = triangle_solver_bytes(view, options);
   if (tracked) {
@@ -63,7 +79,8 @@ int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options,
 }
 
 void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options,
-                   const tg_svd_start* start, const tg_control* control, void* workspace, tg_svd_result& result) {
+                   const tg_svd_start* start, int64_t longest_whole, const tg_control* control, void* workspace,
+                   tg_svd_result& result) {
   result.residual = 0;
   result.orthogonality = 0;
   result.spectrum_error = 0;
@@ -77,6 +94,10 @@ void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* 
   const View view = make_view(matrix, subtracted, scale_for(range.largest), control);
   if (range.largest == 0) {
     write_zero(view, options, result);
+    return;
+  }
+  if (start == nullptr && takes_blocks(view, options, result, longest_whole)) {
+    solve_by_blocks(view, level, options, workspace, result);
     return;
   }
   if (start != nullptr && track(view, level, options, *start, workspace, result)) {

@@ -227,7 +227,7 @@ class Run {
           "a list of work");
     for (const DiffPart& part : load_.parts) {
       if (part.mask != nullptr) {
-        // No lane writes the bits beyond the columns.
+        // Kernels write the words with changes only.
         check(cudaMemsetAsync(part.mask, 0, static_cast<size_t>(part.rows * part.mask_stride), stream), "a mask");
       }
     }

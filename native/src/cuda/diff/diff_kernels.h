@@ -16,14 +16,14 @@ constexpr int64_t kUnitColumns = 256;
 
 constexpr int kDiffCounts = 6;  // changed, changed_bits, changed_stored, hidden, non_finite, sign_flips
 
-// The sums and counts of one unit. Counts are at most 64 * 256, and four of them share a word.
+// The sums and counts of one unit. Counts are at most 64 * 256.
 struct UnitResult {
   double base_squares;
   double delta_squares;
   double delta_dot_base;
   double max_abs_delta;
-  uint64_t counts[2];
-  uint64_t bins[4];  // bins 1 to 14 of tg_diff_result.ulp_histogram at their positions
+  uint16_t counts[8];  // kDiffCounts of them
+  uint16_t bins[16];   // bins 1 to 14 of tg_diff_result.ulp_histogram at their positions
 };
 
 struct MatrixResult {

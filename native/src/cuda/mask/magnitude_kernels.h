@@ -10,11 +10,10 @@
 
 namespace threegate::cuda {
 
-// Counts entries that are in a mask in counts[4 * code + 1 * (in first) + 2 * (in second)], by their bf16 magnitude code. `all`
-// counts all entries.
+// Adds the numbers of entries by their bf16 magnitude code to counts[code], of those in the first mask to the next
+// TG_MAGNITUDE_CODES counters, of those in the second one, and of those in both.
 cudaError_t launch_magnitude_histogram(const Entries& matrix, int64_t rows, int64_t columns, const uint64_t* first,
-                                       const uint64_t* second, uint64_t* all, uint64_t* counts, int multiprocessors,
-                                       cudaStream_t stream);
+                                       const uint64_t* second, uint64_t* counts, int multiprocessors, cudaStream_t stream);
 
 constexpr int64_t kProfileRows = 256;  // rows of a partial sum of a column
 

@@ -1,17 +1,11 @@
 #include "magnitudes.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "cuda/support/staging.h"
 #include "magnitude_kernels.h"
 
 namespace threegate::cuda {
-namespace {
-
-constexpr size_t kCodes = TG_MAGNITUDE_CODES;
-
-}  // namespace
 
 void magnitude_histogram(CudaSession& session, const tg_operand& matrix, const uint64_t* first, const uint64_t* second,
                          int64_t* const* counts) {
@@ -24,44 +18,39 @@ void magnitude_histogram(CudaSession& session, const tg_operand& matrix, const u
   if (rows * columns == 0) {
     return;
   }
-  const auto lay_out = [&](uint8_t* memory, uint64_t*(&arrays)[4], uint8_t*& operand) {
+  constexpr int64_t kCodes = TG_MAGNITUDE_CODES;
+  const auto lay_out = [&](uint8_t* memory, uint64_t*(&arrays)[3], uint8_t*& operand) {
     Layout layout(memory);
-    arrays[0] = layout.take<uint64_t>(TG_MAGNITUDE_CODES);
-    arrays[1] = layout.take<uint64_t>(static_cast<int64_t>(4 * kCodes));
-    arrays[2] = layout.take<uint64_t>(words);
-    arrays[3] = layout.take<uint64_t>(words);
+    arrays[0] = layout.take<uint64_t>(4 * kCodes);
+    arrays[1] = layout.take<uint64_t>(is_on_device(first) ? 0 : words);
+    arrays[2] = layout.take<uint64_t>(is_on_device(second) ? 0 : words);
     operand = layout.take<uint8_t>(staged_bytes(matrix));
     return layout.used();
   };
-  uint64_t* arrays[4] = {};
+  uint64_t* arrays[3] = {};
   uint8_t* operand = nullptr;
   session.memory.reserve(lay_out(nullptr, arrays, operand));
   lay_out(session.memory.get(), arrays, operand);
   const Entries entries = stage(session, matrix, operand, nullptr);
+  Uploads uploads(session, 2 * words * 8, nullptr);
   const auto bring = [&](const uint64_t* mask, uint64_t* to) -> const uint64_t* {
     if (is_on_device(mask)) {
       return mask;
     }
-    copy_matrix(session, {mask, 1, words, words, TG_F64, 0}, reinterpret_cast<uint8_t*>(to), nullptr);
+    uploads.add_array(mask, words, to);
     return to;
   };
-  first = bring(first, arrays[2]);
-  second = bring(second, arrays[3]);
-  const cudaStream_t stream = session.stream();
-  check(cudaMemsetAsync(arrays[0], 0, TG_MAGNITUDE_CODES * sizeof(uint64_t), stream), "counters");
-  check(cudaMemsetAsync(arrays[1], 0, 4 * kCodes * sizeof(uint64_t), stream), "counters");
-  check(launch_magnitude_histogram(entries, rows, columns, first, second, arrays[0], arrays[1], session.multiprocessors, stream),
+  first = bring(first, arrays[1]);
+  second = bring(second, arrays[2]);
+  constexpr int64_t kBytes = kCodes * static_cast<int64_t>(sizeof(uint64_t));
+  check(cudaMemsetAsync(arrays[0], 0, 4 * kBytes, session.stream()), "counters");
+  check(launch_magnitude_histogram(entries, rows, columns, first, second, arrays[0], session.multiprocessors, session.stream()),
         "the magnitude histogram");
-  std::vector<uint64_t> found(4 * kCodes);
-  check(cudaMemcpyAsync(counts[0], arrays[0], TG_MAGNITUDE_CODES * sizeof(uint64_t), cudaMemcpyDeviceToHost, stream), "counters");
-  check(cudaMemcpyAsync(found.data(), arrays[1], found.size() * sizeof(uint64_t), cudaMemcpyDeviceToHost, stream), "counters");
-  check(cudaStreamSynchronize(stream), "the magnitude histogram");
-  for (size_t code = 0; code < kCodes; ++code) {
-    const auto both = static_cast<int64_t>(found[4 * code + 3]);
-    counts[1][code] = static_cast<int64_t>(found[4 * code + 1]) + both;
-    counts[2][code] = static_cast<int64_t>(found[4 * code + 2]) + both;
-    counts[3][code] = both;
+  Downloads downloads(session, 4 * kBytes);
+  for (int i = 0; i < 4; ++i) {
+    downloads.add(arrays[0] + i * kCodes, kBytes, counts[i]);
   }
+  downloads.finish();
 }
 
 void magnitude_profile(CudaSession& session, const tg_operand& matrix, const double* table, double* row_sums,
@@ -87,15 +76,14 @@ void magnitude_profile(CudaSession& session, const tg_operand& matrix, const dou
   session.memory.reserve(lay_out(nullptr, arrays, operand));
   lay_out(session.memory.get(), arrays, operand);
   const Entries entries = stage(session, matrix, operand, nullptr);
-  copy_matrix(session, {table, 1, TG_MAGNITUDE_CODES, TG_MAGNITUDE_CODES, TG_F64, 0}, reinterpret_cast<uint8_t*>(arrays[0]),
-              nullptr);
-  const cudaStream_t stream = session.stream();
-  check(launch_magnitude_profile(entries, rows, columns, arrays[0], arrays[1], arrays[2], arrays[3], stream),
+  Uploads(session, TG_MAGNITUDE_CODES * static_cast<int64_t>(sizeof(double)), nullptr)
+      .add_array(table, TG_MAGNITUDE_CODES, arrays[0]);
+  check(launch_magnitude_profile(entries, rows, columns, arrays[0], arrays[1], arrays[2], arrays[3], session.stream()),
         "the magnitude profile");
-  check(cudaMemcpyAsync(row_sums, arrays[1], static_cast<size_t>(rows) * sizeof(double), cudaMemcpyDeviceToHost, stream), "sums");
-  check(cudaMemcpyAsync(column_sums, arrays[3], static_cast<size_t>(columns) * sizeof(double), cudaMemcpyDeviceToHost, stream),
-        "sums");
-  check(cudaStreamSynchronize(stream), "the magnitude profile");
+  Downloads downloads(session, (rows + columns) * static_cast<int64_t>(sizeof(double)));
+  downloads.add(arrays[1], rows * static_cast<int64_t>(sizeof(double)), row_sums);
+  downloads.add(arrays[3], columns * static_cast<int64_t>(sizeof(double)), column_sums);
+  downloads.finish();
 }
 
 }  // namespace threegate::cuda

@@ -1,4 +1,5 @@
-// Kernels that count and mark scores for the selection of masks.
+// Kernels that count and mark scores for the selection of masks. What they find stays on the device: no launch waits for the
+// host.
 #ifndef THREEGATE_CUDA_MASK_SELECTION_KERNELS_H
 #define THREEGATE_CUDA_MASK_SELECTION_KERNELS_H
 
@@ -10,49 +11,97 @@
 
 namespace threegate::cuda {
 
-constexpr int kDigitBits = 13;  // the counters of a digit fit the shared memory
-constexpr int kDigits = 1 << kDigitBits;
+// The search for the key of the last selected entry. A key is the bits of a score without the sign, in float64 or float32.
+struct Search {
+  uint64_t low;  // keys in [low, high] have the digits of that key which are known
+  uint64_t high;
+  uint64_t left;        // number of selected entries among those
+  uint64_t sure;        // number of entries that a screening selects by their float32 score
+  uint64_t candidates;  // number of entries that it leaves open
+  uint32_t not_finite;  // a score is not finite
+  // Kernels that count read these, and only other kernels write them, so that all threads of a block agree.
+  uint32_t finished;   // no more digits are needed
+  uint32_t undecided;  // float32 cannot decide
+};
 
-enum class ScoreKind : int32_t { kMatrix, kTriplets, kNarrowTriplets };
+// Begins a search among keys of `bits` bits.
+cudaError_t launch_begin(Search* search, uint64_t* digits, int bits, int64_t count, cudaStream_t stream);
 
-// The source of the scores: entries, or the factors of a reconstruction, whose left one includes the singular values.
+// Finds the next digit, whose lowest bit is `shift`, from its counts. Clears the counts.
+cudaError_t launch_find_digit(Search* search, uint64_t* digits, int shift, bool smallest, cudaStream_t stream);
+
+// ---------------------------------------------------------------- exact scores
+
+// The scores of entries, or of the factors of a reconstruction in float64. The left factor includes the singular values.
 struct Scores {
-  ScoreKind kind;
+  bool of_triplets;
   int64_t rows;
   int64_t columns;
   int64_t rank;
   Entries entries;
   const double* left;   // rank x rows
   const double* right;  // rank x columns
-  const float* narrow_left;
-  const float* narrow_right;
 };
 
-// Computes left[k][i] *= values[k] and float32 copies of both factors. norms[0] and norms[1] receive the largest squared norm of
-// a row of each factor, as bits of doubles. They must be zero before.
-cudaError_t launch_prepare_factors(const double* values, int64_t rank, int64_t rows, double* left, float* narrow_left,
-                                   int64_t columns, const double* right, float* narrow_right, uint64_t* norms,
+// The bits of a key that may differ between entries: those from `low` on, below `high`.
+struct KeyBits {
+  int low;
+  int high;
+};
+KeyBits key_bits(const Scores& scores);
+
+// Counts the values of the next digit.
+cudaError_t launch_count_digits(const Scores& scores, int shift, Search* search, uint64_t* digits, int multiprocessors,
+                                cudaStream_t stream);
+
+// Writes the bits of keys beyond the interval of the search to `beyond`, and those of keys within to `within`.
+cudaError_t launch_mark(const Scores& scores, bool smallest, const Search* search, uint64_t* beyond, uint64_t* within,
+                        int multiprocessors, cudaStream_t stream);
+
+// Adds the first entries of `within` to `mask`, as many as are left.
+constexpr int64_t kMostChunks = 1024;
+cudaError_t launch_take_first(const Search* search, const uint64_t* within, int64_t words, uint64_t* sums, uint64_t* mask,
+                              cudaStream_t stream);
+
+// ---------------------------------------------------------------- screening
+
+constexpr int64_t kMostCandidates = int64_t{1} << 20;
+
+// A factor in sums of two bf16 terms: kTerms x padded_length() x padded_rank().
+constexpr int kTerms = 2;
+int64_t padded_rank(int64_t rank);
+int64_t padded_rows(int64_t rows);
+int64_t padded_columns(int64_t columns);
+
+struct Candidate {
+  uint32_t row;
+  uint32_t column;
+};
+
+// A screening of the scores of triplets.
+struct Screen {
+  Search* search;
+  int64_t rows;
+  int64_t columns;
+  int64_t rank;
+  const double* left;
+  const double* right;
+  const uint16_t* left_terms;
+  const uint16_t* right_terms;
+  const uint64_t* norms;  // the largest squared norms of a row of the factors, as bits of doubles
+  uint64_t* keys;         // of candidates, in float64
+  Candidate* candidates;
+};
+
+// Computes left[k][i] *= values[k], the terms of both factors and their norms, which must be zero before.
+cudaError_t launch_prepare_factors(const double* values, int64_t rank, int64_t rows, double* left, uint16_t* left_terms,
+                                   int64_t columns, const double* right, uint16_t* right_terms, uint64_t* norms,
                                    cudaStream_t stream);
 
-// Counts digits of the keys whose digits above `shift` + kDigitBits are those of `prefix`. A key is the bits of a score without
-// the sign, in float64, or in float32 for narrow scores. `flags` becomes non-zero if a score is not finite.
-struct DigitPass {
-  uint64_t prefix;
-  int32_t shift;
-  int32_t above;  // the bits from here on must be equal, or 64 if none must
-};
-cudaError_t launch_count_digits(const Scores& scores, const DigitPass& pass, uint64_t* digits, uint32_t* flags,
-                                int multiprocessors, cudaStream_t stream);
-
-// Sets the bits of keys > `high` in `beyond` and of keys in [low, high] in `between`. If the smallest are selected, the bits of
-// keys < `low` are set in `beyond`.
-struct MarkPass {
-  uint64_t low;
-  uint64_t high;
-  int32_t smallest;
-};
-cudaError_t launch_mark(const Scores& scores, const MarkPass& pass, uint64_t* beyond, uint64_t* between, uint32_t* flags,
-                        int multiprocessors, cudaStream_t stream);
+// Selects the `count` largest scores in `mask`. The search has begun with kScreenedBits.
+constexpr int kScreenedBits = 31;
+cudaError_t launch_screening(const Screen& screen, int64_t count, uint64_t* digits, uint64_t* mask, int multiprocessors,
+                             cudaStream_t stream);
 
 }  // namespace threegate::cuda
 

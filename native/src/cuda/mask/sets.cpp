@@ -56,11 +56,13 @@ class Parts {
       part.row_end = below(words_across(sets_) - 1 - first % words_across(sets_));
       part.last_word = bits_of_last_word(sets_);
       size_t next = 0;
+      // The masks of this part overwrite those of the last one, after the kernels that read them.
+      Uploads uploads(session_, brought_ * part.words * 8, nullptr);
       for (int64_t i = 0; i < sets_.count; ++i) {
         const uint64_t* mask = sets_.masks[i] + first;
         if (!is_on_device(sets_.masks[i])) {
           uint64_t* there = copies_[next++];
-          copy_matrix(session_, {mask, 1, part.words, part.words, TG_F64, 0}, reinterpret_cast<uint8_t*>(there), nullptr);
+          uploads.add_array(mask, part.words, there);
           mask = there;
         }
         part.masks[i] = mask;
@@ -70,16 +72,12 @@ class Parts {
       if (takes_result_) {
         copy_to_host(session_, to, part.words * 8, result_ + first);
       }
-      // The masks of the next part overwrite these.
-      check(cudaStreamSynchronize(session_.stream()), "masks");
     }
   }
 
   [[nodiscard]] std::vector<uint64_t> fetch() const {
     std::vector<uint64_t> counts(static_cast<size_t>(counters_));
-    check(cudaMemcpyAsync(counts.data(), counts_, counts.size() * sizeof(uint64_t), cudaMemcpyDeviceToHost, session_.stream()),
-          "counters");
-    check(cudaStreamSynchronize(session_.stream()), "counters");
+    copy_to_host(session_, counts_, counters_ * static_cast<int64_t>(sizeof(uint64_t)), counts.data());
     return counts;
   }
 

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "look_back.h"
 #include "patch_kernels.h"
 
 namespace threegate::cuda {
@@ -33,29 +34,13 @@ int64_t first_misplaced(CudaSession& session, const tg_patch_entries& entries, i
 }  // namespace
 
 int64_t extract(CudaSession& session, const tg_patch_pair& pair, const tg_patch_entries& entries) {
-  const int64_t tiles = patch_tiles(pair.count);
-  Layout sizes;
-  sizes.take<uint32_t>(tiles);
-  sizes.take<int64_t>(tiles);
-  session.memory.reserve(sizes.used());
-  Layout layout(session.memory.get());
-  auto* const changed = layout.take<uint32_t>(tiles);
-  auto* const offsets = layout.take<int64_t>(tiles);
-  check(launch_count_changed(pair, changed, session.stream()), "counting changes");
-  const std::vector<uint32_t> of_tiles = to_host(session, changed, tiles);
-  std::vector<int64_t> begins(of_tiles.size());
-  int64_t sum = 0;
-  for (size_t i = 0; i < of_tiles.size(); ++i) {
-    begins[i] = sum;
-    sum += of_tiles[i];
-  }
-  if (sum > 0 && sum <= entries.count) {
-    check(cudaMemcpyAsync(offsets, begins.data(), begins.size() * sizeof(int64_t), cudaMemcpyHostToDevice, session.stream()),
-          "writing changes");
-    check(launch_write_changed(pair, offsets, entries, session.stream()), "writing changes");
-    check(cudaStreamSynchronize(session.stream()), "writing changes");
-  }
-  return sum;
+  const int64_t tiles = patch_tiles(pair);
+  const int64_t bytes = (tiles + 1) * static_cast<int64_t>(sizeof(uint64_t));
+  session.memory.reserve(bytes);
+  auto* const progress = reinterpret_cast<uint64_t*>(session.memory.get());
+  check(cudaMemsetAsync(progress, 0, static_cast<size_t>(bytes), session.stream()), "finding changes");
+  check(launch_extract(pair, entries, progress, session.multiprocessors, session.stream()), "finding changes");
+  return static_cast<int64_t>(to_host(session, progress + tiles - 1, 1)[0] & kSumBits);
 }
 
 int64_t apply(CudaSession& session, const tg_patch_entries& entries, void* target, int64_t count) {

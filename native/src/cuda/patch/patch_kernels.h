@@ -9,15 +9,13 @@
 
 namespace threegate::cuda {
 
-// The number of tiles of a pair. Each tile is processed by one block.
-int64_t patch_tiles(int64_t count);
+// The number of tiles of a pair. A block takes one after the other.
+int64_t patch_tiles(const tg_patch_pair& pair);
 
-// Counts the elements of each tile that differ.
-cudaError_t launch_count_changed(const tg_patch_pair& pair, uint32_t* changed, cudaStream_t stream);
-
-// Writes the entries of each tile from its offset on.
-cudaError_t launch_write_changed(const tg_patch_pair& pair, const int64_t* offsets, const tg_patch_entries& entries,
-                                 cudaStream_t stream);
+// Writes the entries that differ, as far as there is room. `progress` has a word for each tile and one more, which must be zeros.
+// The word of the last tile is then the number of entries, and the flag kSumSoFar of look_back.h.
+cudaError_t launch_extract(const tg_patch_pair& pair, const tg_patch_entries& entries, uint64_t* progress, int multiprocessors,
+                           cudaStream_t stream);
 
 // The number of blocks of entries. The kernel below finds the first misplaced entry of each block, or entries.count.
 int64_t patch_blocks(int64_t entries);

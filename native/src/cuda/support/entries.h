@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <type_traits>
 
 #include "common/dtype.h"
 #include "threegate/threegate.h"
@@ -28,10 +29,12 @@ struct Entries {
   int64_t row_stride;  // in elements
   int64_t first_row;   // position of the rectangle in the operand
   int64_t first_column;
-  const float* block_scale;  // nullptr if there is none
+  const uint8_t* block_scale;  // float32 numbers, or nullptr if there are none
   int64_t scale_stride;
   int64_t block_rows;
   int64_t block_columns;
+  double rows_reciprocal;  // 1 / block_rows
+  double columns_reciprocal;
   const Term* terms;
   int32_t term_count;
   tg_dtype dtype;
@@ -47,12 +50,102 @@ inline bool is_plain(const tg_operand& operand) { return operand.block_scale.dat
 
 #if defined(__CUDACC__) || defined(THREEGATE_HOST_EMULATION)
 
-// The address may have any alignment.
+// The address may have any alignment. It is nearly always aligned.
 template <typename T>
 __device__ inline T load(const uint8_t* address) {
+  if (reinterpret_cast<uintptr_t>(address) % sizeof(T) == 0) {
+    return *reinterpret_cast<const T*>(address);
+  }
+  // Byte by byte. The compiler would merge a copy of all bytes with the load above, and make bytes of both.
+  using Bits = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+  Bits bits = 0;
+#pragma unroll
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    bits |= static_cast<Bits>(address[i]) << (8 * i);
+  }
   T value;
-  memcpy(&value, address, sizeof(T));
+  memcpy(&value, &bits, sizeof(T));
   return value;
+}
+
+// A dtype that the compiler knows: the type of its codes, and that of its numbers, to which all of its codes are widened exactly.
+template <tg_dtype kDtype>
+struct Format;
+template <>
+struct Format<TG_F64> {
+  using Code = double;
+  using Value = double;
+  __device__ static double widen(double code) { return code; }
+};
+template <>
+struct Format<TG_F32> {
+  using Code = float;
+  using Value = float;
+  __device__ static float widen(float code) { return code; }
+};
+template <>
+struct Format<TG_F16> {
+  using Code = uint16_t;
+  using Value = float;
+  __device__ static float widen(uint16_t code) { return f16_to_float(code); }
+};
+template <>
+struct Format<TG_BF16> {
+  using Code = uint16_t;
+  using Value = float;
+  __device__ static float widen(uint16_t code) { return bf16_to_float(code); }
+};
+template <>
+struct Format<TG_F8_E4M3> {
+  using Code = uint8_t;
+  using Value = float;
+  __device__ static float widen(uint8_t code) { return f8_e4m3_to_float(code); }
+};
+template <>
+struct Format<TG_F8_E5M2> {
+  using Code = uint8_t;
+  using Value = float;
+  __device__ static float widen(uint8_t code) { return f8_e5m2_to_float(code); }
+};
+
+constexpr int kGroup = 8;  // neighbouring entries of a row that a thread reads together
+
+// Loads the first `count` of kGroup neighbouring entries of a plain operand. The others are 0. The loads are as wide as the
+// address is aligned: 16 bytes for most operands.
+template <tg_dtype kDtype>
+__device__ inline void load_group(const Entries& entries, int64_t row, int64_t column, int count,
+                                  typename Format<kDtype>::Value (&values)[kGroup]) {
+  using Code = typename Format<kDtype>::Code;
+  constexpr size_t kBytes = kGroup * sizeof(Code);
+  using Word = std::conditional_t<kBytes == 8, uint2, uint4>;
+  const uint8_t* at = entries.data + (row * entries.row_stride + column) * static_cast<int64_t>(sizeof(Code));
+  if (count == kGroup && reinterpret_cast<uintptr_t>(at) % sizeof(Word) == 0) {
+    Word words[kBytes / sizeof(Word)];
+#pragma unroll
+    for (size_t i = 0; i < kBytes / sizeof(Word); ++i) {
+      words[i] = reinterpret_cast<const Word*>(at)[i];
+    }
+    Code codes[kGroup];
+    memcpy(codes, words, kBytes);
+#pragma unroll
+    for (int i = 0; i < kGroup; ++i) {
+      values[i] = Format<kDtype>::widen(codes[i]);
+    }
+    return;
+  }
+#pragma unroll
+  for (auto& value : values) {
+    value = 0;
+  }
+#pragma unroll 1
+  for (int i = 0; i < count; ++i) {
+    const auto value = Format<kDtype>::widen(load<Code>(at + i * static_cast<int64_t>(sizeof(Code))));
+    // Constant indices keep the values in registers.
+#pragma unroll
+    for (int j = 0; j < kGroup; ++j) {
+      values[j] = j == i ? value : values[j];
+    }
+  }
 }
 
 __device__ inline float load_float(const uint8_t* address, tg_dtype dtype) {
@@ -74,6 +167,13 @@ __device__ inline double load_double(const uint8_t* address, tg_dtype dtype) {
   return dtype == TG_F64 ? load<double>(address) : static_cast<double>(load_float(address, dtype));
 }
 
+// index / divisor for indices below 2^52, without a division of 64-bit integers, which is a call.
+__device__ inline int64_t block_of(int64_t index, int64_t divisor, double reciprocal) {
+  const auto near = static_cast<int64_t>(static_cast<double>(index) * reciprocal);
+  const int64_t rest = index - near * divisor;
+  return near + static_cast<int64_t>(rest >= divisor) - static_cast<int64_t>(rest < 0);
+}
+
 // Computes an entry with the roundings of the CPU: scaled in float32, and terms added one product after the other in float64.
 __device__ inline double entry(const Entries& entries, int64_t row, int64_t column) {
   const uint8_t* at = entries.data + (row * entries.row_stride + column) * element_bytes(entries.dtype);
@@ -81,8 +181,9 @@ __device__ inline double entry(const Entries& entries, int64_t row, int64_t colu
   const int64_t j = entries.first_column + column;
   double value;
   if (entries.block_scale != nullptr) {
-    value = static_cast<double>(load_float(at, entries.dtype) *
-                                entries.block_scale[i / entries.block_rows * entries.scale_stride + j / entries.block_columns]);
+    const int64_t block = block_of(i, entries.block_rows, entries.rows_reciprocal) * entries.scale_stride +
+                          block_of(j, entries.block_columns, entries.columns_reciprocal);
+    value = static_cast<double>(load_float(at, entries.dtype) * load<float>(entries.block_scale + 4 * block));
   } else {
     value = load_double(at, entries.dtype);
   }

@@ -1,23 +1,58 @@
 #include "libraries.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <mutex>
+#include <sstream>
+#include <vector>
 
 #include "runtime.h"
 
 namespace threegate::cuda {
 namespace {
 
-class Library {
+// The directories to search, and whether the libraries were loaded from them.
+struct Place {
+  std::mutex mutex;
+  std::string path;
+  bool used = false;
+};
+
+Place& place() {
+  static Place own;
+  return own;
+}
+
+std::vector<std::string> split(const std::string& path) {
+  std::vector<std::string> directories;
+  std::istringstream stream(path);
+  for (std::string directory; std::getline(stream, directory, ':');) {
+    directories.push_back(directory);
+  }
+  return directories;
+}
+
+// Loads libraries from a list of directories, or from those of the system if the list is empty.
+class Loading {
  public:
-  Library(const char* name, std::string& reason) : reason_(reason) {
-    const char* directory = std::getenv("THREEGATE_CUDA_LIBRARIES");
-    path_ = directory == nullptr ? name : std::string(directory) + "/" + name;
-    // The library is never unloaded, like the driver, because handles may outlive this object.
-    library_ = dlopen(path_.c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
+  Loading(const std::string& path, std::string& reason) : directories_(split(path)), reason_(reason) {}
+
+  // Loads what the libraries need, if it is there. A dependency is not searched for beside its dependent, but one that was loaded
+  // before is found by its name.
+  void dependency(const char* name) const {
+    const std::string file = find(name);
+    if (!file.empty()) {
+      open(file);
+    }
+  }
+
+  void library(const char* name) {
+    file_ = directories_.empty() ? name : find(name);
+    library_ = file_.empty() ? nullptr : open(file_);
     if (library_ == nullptr && reason_.empty()) {
-      reason_ = dlerror();
+      reason_ = file_.empty() ? std::string(name) + " is in none of the directories " + joined() : dlerror();
     }
   }
 
@@ -25,32 +60,66 @@ class Library {
   void find(Function*& function, const char* symbol) {
     function = library_ == nullptr ? nullptr : reinterpret_cast<Function*>(dlsym(library_, symbol));
     if (library_ != nullptr && function == nullptr && reason_.empty()) {
-      reason_ = path_ + " lacks " + symbol;
+      reason_ = file_ + " lacks " + symbol;
     }
   }
 
  private:
+  // A library is never unloaded, like the driver, because handles may outlive this object.
+  static void* open(const std::string& file) { return dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE); }
+
+  [[nodiscard]] std::string find(const char* name) const {
+    for (const std::string& directory : directories_) {
+      std::string file = directory + "/" + name;
+      if (access(file.c_str(), F_OK) == 0) {
+        return file;
+      }
+    }
+    return "";
+  }
+
+  [[nodiscard]] std::string joined() const {
+    std::string text;
+    for (const std::string& directory : directories_) {
+      text += (text.empty() ? "" : ", ") + directory;
+    }
+    return text;
+  }
+
+  std::vector<std::string> directories_;
   std::string& reason_;
-  std::string path_;
-  void* library_;
+  std::string file_;
+  void* library_ = nullptr;
 };
+
+std::string use_place() {
+  Place& own = place();
+  const std::lock_guard<std::mutex> lock(own.mutex);
+  own.used = true;
+  const char* variable = std::getenv("THREEGATE_CUDA_LIBRARIES");
+  return variable == nullptr ? own.path : variable;
+}
 
 DenseFunctions load() {
   DenseFunctions functions{};
-  // cuSOLVER needs cuBLAS. Both must come from the same place.
-  Library cublas("libcublas.so.13", functions.reason);
-  Library cusolver("libcusolver.so.12", functions.reason);
-  cublas.find(functions.cublas_create, "cublasCreate_v2");
-  cublas.find(functions.cublas_destroy, "cublasDestroy_v2");
-  cublas.find(functions.cublas_set_stream, "cublasSetStream_v2");
-  cublas.find(functions.dgemm, "cublasDgemm_v2");
-  cusolver.find(functions.cusolver_create, "cusolverDnCreate");
-  cusolver.find(functions.cusolver_destroy, "cusolverDnDestroy");
-  cusolver.find(functions.cusolver_set_stream, "cusolverDnSetStream");
-  cusolver.find(functions.create_parameters, "cusolverDnCreateParams");
-  cusolver.find(functions.destroy_parameters, "cusolverDnDestroyParams");
-  cusolver.find(functions.syevd_sizes, "cusolverDnXsyevd_bufferSize");
-  cusolver.find(functions.syevd, "cusolverDnXsyevd");
+  Loading loading(use_place(), functions.reason);
+  for (const char* name : {"libnvJitLink.so.13", "libcusparse.so.12", "libcublasLt.so.13"}) {
+    loading.dependency(name);
+  }
+  loading.library("libcublas.so.13");
+  loading.find(functions.cublas_create, "cublasCreate_v2");
+  loading.find(functions.cublas_destroy, "cublasDestroy_v2");
+  loading.find(functions.cublas_set_stream, "cublasSetStream_v2");
+  loading.find(functions.dgemm, "cublasDgemm_v2");
+  // It needs cuBLAS.
+  loading.library("libcusolver.so.12");
+  loading.find(functions.cusolver_create, "cusolverDnCreate");
+  loading.find(functions.cusolver_destroy, "cusolverDnDestroy");
+  loading.find(functions.cusolver_set_stream, "cusolverDnSetStream");
+  loading.find(functions.create_parameters, "cusolverDnCreateParams");
+  loading.find(functions.destroy_parameters, "cusolverDnDestroyParams");
+  loading.find(functions.syevd_sizes, "cusolverDnXsyevd_bufferSize");
+  loading.find(functions.syevd, "cusolverDnXsyevd");
   return functions;
 }
 
@@ -63,10 +132,20 @@ void check_library(int status, const char* what) {
   if (status == kAllocationFailed || status == kCublasAllocationFailed) {
     throw Error(TG_OUT_OF_MEMORY, std::string(what) + ": the device has too little memory");
   }
-  throw DeviceFailure(TG_DEVICE, std::string(what) + " failed with status " + std::to_string(status));
+  throw Error(TG_DEVICE, std::string(what) + " failed with status " + std::to_string(status));
 }
 
 }  // namespace
+
+bool set_library_path(const std::string& path) {
+  Place& own = place();
+  const std::lock_guard<std::mutex> lock(own.mutex);
+  if (own.used) {
+    return own.path == path;
+  }
+  own.path = path;
+  return true;
+}
 
 const DenseFunctions& dense_functions() {
   static const DenseFunctions functions = load();

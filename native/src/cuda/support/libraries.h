@@ -1,7 +1,5 @@
 // NVIDIA's libraries for dense linear algebra, for whole spectra and for more vectors than a block can have. They are loaded when
-// they are first needed, and not needed to build. THREEGATE_CUDA_LIBRARIES names a directory with libcublas.so.13 and
-// libcusolver.so.12, such as the one that JavaCPP's presets unpack. Without it those of the system are loaded. Types and
-// constants are those of the headers of CUDA 13.
+// they are first needed, and not needed to build. Types and constants are those of the headers of CUDA 13.
 #ifndef THREEGATE_CUDA_SUPPORT_LIBRARIES_H
 #define THREEGATE_CUDA_SUPPORT_LIBRARIES_H
 
@@ -38,6 +36,10 @@ struct DenseFunctions {
                void* w, int type, void* device, size_t device_bytes, void* host, size_t host_bytes, int* info);
   std::string reason;  // why the libraries are not available. Empty if they are
 };
+
+// Sets the directories to search, separated by colons. Empty for those of the system. THREEGATE_CUDA_LIBRARIES has precedence.
+// Returns false if the libraries were loaded from another place before.
+bool set_library_path(const std::string& path);
 
 // Loads the libraries once, and keeps the reason if that fails.
 const DenseFunctions& dense_functions();

@@ -13,13 +13,7 @@
 
 namespace threegate::cuda {
 
-// A failure of the runtime other than too little memory. The state of the device is then lost.
-class DeviceFailure : public Error {
- public:
-  using Error::Error;
-};
-
-// Throws OUT_OF_MEMORY or a DeviceFailure with a name of the operation.
+// Throws OUT_OF_MEMORY or DEVICE with a name of the operation.
 void check(cudaError_t error, const char* what);
 
 struct FreeDevice {
@@ -108,6 +102,10 @@ struct Shape {
   int64_t shared_bytes = 0;
 };
 
+// Lets blocks of the kernel have all shared memory of the current device. Throws UNSUPPORTED if `bytes` are more. The runtime is
+// asked once for a kernel and a device, and always for the same size: a smaller one would fail the launches of other contexts.
+void allow_shared_memory(const void* kernel, int64_t bytes);
+
 #if defined(__CUDACC__) || defined(THREEGATE_HOST_EMULATION)
 template <typename... Expected, typename... Actual>
 cudaError_t launch(const Shape& shape, cudaStream_t stream, void (*kernel)(Expected...), Actual&&... arguments) {
@@ -116,11 +114,7 @@ cudaError_t launch(const Shape& shape, cudaStream_t stream, void (*kernel)(Expec
     return cudaSuccess;
   }
   if (shape.shared_bytes > kWithoutAsking) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared_bytes));
-    if (error != cudaSuccess) {
-      return error;
-    }
+    allow_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes);
   }
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(shape.blocks));

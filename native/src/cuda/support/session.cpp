@@ -6,6 +6,34 @@ CudaSession::CudaSession(int32_t index, const Parallel& threads) : device(index)
   cudaDeviceProp properties{};
   cuda::check(cudaGetDeviceProperties(&properties, index), "the device's properties");
   multiprocessors = properties.multiProcessorCount;
+  int limit = 0;
+  cuda::check(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, index), "the shared memory of a block");
+  shared_bytes_per_block = limit;
+}
+
+void CudaSession::set_stream(cudaStream_t stream) {
+  if (stream != nullptr) {
+    int found = 0;
+    cuda::check(cudaStreamGetDevice(stream, &found), "the stream");
+    if (found != device) {
+      throw Error(TG_INVALID_ARGUMENT, "stream belongs to CUDA device " + std::to_string(found) + "; this context uses device " +
+                                           std::to_string(device));
+    }
+  }
+  caller = stream == nullptr ? cudaStreamLegacy : stream;
+}
+
+void CudaSession::follow_caller() const {
+  cuda::check(cudaEventRecord(called.get(), caller), "the caller's stream");
+  for (const Slot& slot : slots) {
+    cuda::check(cudaStreamWaitEvent(slot.stream.get(), called.get(), 0), "the caller's stream");
+  }
+}
+
+void CudaSession::finish() const {
+  for (const Slot& slot : slots) {
+    cuda::check(cudaStreamSynchronize(slot.stream.get()), "the end of a call");
+  }
 }
 
 void CudaSession::run_parallel(int tasks, const std::function<void(int)>& body) const {
@@ -22,13 +50,18 @@ DeviceScope::DeviceScope(int32_t device) {
 
 DeviceScope::~DeviceScope() { cudaSetDevice(previous_); }
 
-bool is_on_device(const void* pointer) {
+cudaPointerAttributes attributes_of(const void* pointer) {
   cudaPointerAttributes attributes{};
   if (pointer == nullptr || cudaPointerGetAttributes(&attributes, pointer) != cudaSuccess) {
     cudaGetLastError();
-    return false;
+    attributes.type = cudaMemoryTypeUnregistered;
   }
-  return attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+  return attributes;
+}
+
+bool is_on_device(const void* pointer) {
+  const cudaMemoryType type = attributes_of(pointer).type;
+  return type == cudaMemoryTypeDevice || type == cudaMemoryTypeManaged;
 }
 
 }  // namespace cuda

@@ -27,17 +27,30 @@ struct CudaSession {
 
   [[nodiscard]] cudaStream_t stream() const { return slots[0].stream.get(); }
 
+  // Later calls wait for the work of `stream`, which belongs to the caller.
+  void set_stream(cudaStream_t stream);
+
+  // Makes the streams of the session wait for the work that the caller's stream has now.
+  void follow_caller() const;
+
+  // Waits for the streams of the session.
+  void finish() const;
+
   // Runs body(i) for i = 0 .. tasks - 1 on the threads of the context.
   void run_parallel(int tasks, const std::function<void(int)>& body) const;
 
   int32_t device;
   int multiprocessors = 1;
+  int64_t shared_bytes_per_block = 0;  // at most, for kernels that ask for it
   Parallel parallel;
   std::array<Slot, 2> slots;
+  size_t turn = 0;                            // the slot of the last copy
   cuda::DeviceMemory memory;                  // memory of the current call
   cuda::PinnedMemory results;                 // memory for results
   std::unique_ptr<cuda::DenseAlgebra> dense;  // created when it is first needed
-  std::string failure;                        // why the device no longer works. Empty if it works
+  cudaStream_t caller = cudaStreamLegacy;     // of the caller, whose work comes before that of a call
+  cuda::EventOwner called = cuda::make_event();
+  std::string failure;  // why the device no longer works. Empty if it works
 };
 
 namespace cuda {
@@ -61,14 +74,18 @@ inline void check_cancelled(const tg_control* control) {
   }
 }
 
+// The attributes of any memory. That of the host is unregistered unless it is page-locked.
+cudaPointerAttributes attributes_of(const void* pointer);
+// Also true for managed memory.
 bool is_on_device(const void* pointer);
 
-// Runs `body` and converts its exceptions to a status. A failure of the device is kept, and nothing runs on the session
-// afterwards.
+// Runs `body` and converts its exceptions to a status. An error that ends the work of the process on the device is kept, and
+// nothing runs on the session afterwards. Other errors concern this call only.
 template <typename Body>
-tg_status guarded(CudaSession* session, CudaText error, Body body) noexcept {
+tg_status reported(CudaSession* session, CudaText error, Body body) noexcept {
   std::string message;
   tg_status status = TG_OK;
+  bool lost = false;
   try {
     if (!session->failure.empty()) {
       throw Error(TG_DEVICE, "this context's device failed earlier (" + session->failure + "); close it and open another");
@@ -77,20 +94,31 @@ tg_status guarded(CudaSession* session, CudaText error, Body body) noexcept {
     try {
       body();
     } catch (...) {
-      // No operation may be in progress on memory that the caller frees.
+      cudaGetLastError();  // resets an error that can be reset
+      // No operation may be in progress on memory that the caller frees. The waits also return an error that stays.
       for (auto& slot : session->slots) {
-        cudaStreamSynchronize(slot.stream.get());
+        lost = cudaStreamSynchronize(slot.stream.get()) != cudaSuccess || lost;
       }
       throw;
     }
-  } catch (const DeviceFailure& failure) {
-    status = describe_current_exception(message);
-    session->failure = failure.what();
   } catch (...) {
     status = describe_current_exception(message);
+    if (lost) {
+      session->failure = message;
+    }
   }
   copy_text(message, error.text, error.capacity);
   return status;
+}
+
+// Runs `body` after the work of the caller's stream, and waits for its end.
+template <typename Body>
+tg_status guarded(CudaSession* session, CudaText error, Body body) noexcept {
+  return reported(session, error, [&] {
+    session->follow_caller();
+    body();
+    session->finish();
+  });
 }
 
 }  // namespace cuda

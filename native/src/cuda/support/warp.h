@@ -11,6 +11,7 @@ namespace threegate::cuda {
 constexpr int kWarp = 32;
 constexpr unsigned kWholeWarp = 0xffffffffU;
 
+#if defined(__CUDACC__) || defined(THREEGATE_HOST_EMULATION)
 namespace {
 
 __device__ inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -79,6 +80,7 @@ __device__ inline int64_t first_index(uint64_t part, uint64_t parts, uint64_t al
 }
 
 }  // namespace
+#endif
 }  // namespace threegate::cuda
 
 #endif  // THREEGATE_CUDA_SUPPORT_WARP_H

@@ -13,6 +13,12 @@ __device__ inline uint16_t take_bf16_term(float& rest) {
   return code;
 }
 
+// The codes of two neighbouring numbers, the first one in the lower half.
+__device__ inline uint32_t take_two_terms(float& first, float& second) {
+  const uint32_t code = take_bf16_term(first);
+  return code | static_cast<uint32_t>(take_bf16_term(second)) << 16;
+}
+
 }  // namespace threegate::cuda
 
 #endif  // THREEGATE_CUDA_SVD_BF16_TERMS_H

@@ -24,7 +24,7 @@ struct Arrays {
     rank = batch.options[i].vectors != 0 ? batch.options[i].rank : 0;
     Layout layout(memory);
     staging = layout.take<uint8_t>(source_bytes(batch, i));
-    range = layout.take<Range>(1);
+    largest = layout.take<uint64_t>(1);
     a = layout.take<double>(short_side * long_side);
     gram = layout.take<double>(short_side * short_side);
     values_out = layout.take<double>(short_side);
@@ -40,7 +40,7 @@ struct Arrays {
   int64_t long_side;
   int64_t rank;
   uint8_t* staging;
-  Range* range;
+  uint64_t* largest;
   double* a;
   double* gram;
   double* values_out;
@@ -81,12 +81,15 @@ class Dense {
         arrays_(reserve(session, batch, i)) {}
 
   void run() {
-    Source source{};
-    double scale = 1;
-    if (!bring_source(session_, batch_, index_, arrays_.staging, arrays_.range, control_, source, scale)) {
+    Uploads uploads(session_, source_bytes(batch_, index_), control_);
+    Source source = stage_source(session_, uploads, batch_, index_, arrays_.staging, arrays_.largest);
+    check(launch_range(source, arrays_.largest, session_.stream()), "the range of a matrix");
+    uint64_t largest = 0;
+    fetch(arrays_.largest, &largest, 1);
+    if (!find_scale(batch_, index_, bit_cast<double>(largest), source.scale)) {
       return;
     }
-    source.scale = scale;
+    const double scale = source.scale;
     check(launch_widen_matrix(source, arrays_.a, session_.stream()), "a matrix in float64");
     const int64_t s = arrays_.short_side;
     const int64_t l = arrays_.long_side;
@@ -138,9 +141,7 @@ class Dense {
 
   template <typename T>
   void fetch(const T* from, T* to, int64_t count) {
-    check(cudaMemcpyAsync(to, from, static_cast<size_t>(count) * sizeof(T), cudaMemcpyDeviceToHost, session_.stream()),
-          "a result");
-    check(cudaStreamSynchronize(session_.stream()), "a result");
+    copy_to_host(session_, from, count * static_cast<int64_t>(sizeof(T)), to);
   }
 
   bool solve() {

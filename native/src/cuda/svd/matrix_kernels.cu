@@ -1,5 +1,9 @@
-// Kernels on one matrix or one list of vectors: the range of the entries, the split into bf16 terms, and conversions.
+// Kernels on one matrix or one list of vectors: the range of the entries, the split into bf16 terms, and conversions. The range
+// and the split are bound by memory: an entry of bf16 has 2 bytes to read and 2 to write, for about 20 instructions.
+#include <algorithm>
+
 #include "bf16_terms.h"
+#include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "svd_kernels.h"
@@ -8,8 +12,6 @@ namespace threegate::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kRangeBlocks = 512;
-
 int64_t quotient(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 __device__ inline double source_entry(const Source& source, int64_t row, int64_t column) {
@@ -17,69 +19,167 @@ __device__ inline double source_entry(const Source& source, int64_t row, int64_t
   return source.has_subtracted != 0 ? value - entry(source.subtracted, row, column) : value;
 }
 
-__global__ void __launch_bounds__(kThreads) range_kernel(Source source, Range* range) {
-  uint64_t largest = 0;
-  uint32_t wrong = 0;
-  const int64_t count = source.rows * source.columns;
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step) {
-    const double value = source_entry(source, i / source.columns, i % source.columns);
-    const uint64_t magnitude = bit_cast<uint64_t>(value) & 0x7fffffffffffffffULL;
-    wrong |= static_cast<uint32_t>(!isfinite(value));
-    largest = magnitude > largest ? magnitude : largest;
+// Entries of one dtype without scales and low-rank terms.
+template <tg_dtype kDtype>
+struct Plain {
+  using Value = typename Format<kDtype>::Value;
+  __device__ static void load(const Source& source, int64_t row, int64_t column, int count, Value (&values)[kGroup]) {
+    load_group<kDtype>(source.entries, row, column, count, values);
   }
-  atomicMax(reinterpret_cast<unsigned long long*>(&range->largest), static_cast<unsigned long long>(largest));
-  if (wrong != 0) {
-    atomicOr(&range->not_finite, 1U);
+};
+
+// Differences of such entries, whose dtype is the same.
+template <tg_dtype kDtype>
+struct Difference {
+  using Value = double;
+  __device__ static void load(const Source& source, int64_t row, int64_t column, int count, double (&values)[kGroup]) {
+    typename Format<kDtype>::Value left[kGroup];
+    typename Format<kDtype>::Value right[kGroup];
+    load_group<kDtype>(source.entries, row, column, count, left);
+    load_group<kDtype>(source.subtracted, row, column, count, right);
+#pragma unroll
+    for (int i = 0; i < kGroup; ++i) {
+      values[i] = static_cast<double>(left[i]) - static_cast<double>(right[i]);
+    }
   }
-}
+};
+
+struct Any {
+  using Value = double;
+  __device__ static void load(const Source& source, int64_t row, int64_t column, int count, double (&values)[kGroup]) {
+    for (double& value : values) {
+      value = 0;
+    }
+#pragma unroll 1
+    for (int i = 0; i < count; ++i) {
+      const double value = source_entry(source, row, column + i);
+      // Constant indices keep the values in registers.
+#pragma unroll
+      for (int j = 0; j < kGroup; ++j) {
+        values[j] = j == i ? value : values[j];
+      }
+    }
+  }
+};
 
 struct Planes {
   uint16_t* plane[kPlanes];
 };
 
-__global__ void __launch_bounds__(kThreads)
-    split_matrix_kernel(Source source, Planes planes, int64_t stride, int64_t padded_rows) {
-  const int64_t count = padded_rows * stride;
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step) {
-    const int64_t row = i / stride;
-    const int64_t column = i % stride;
-    const bool inside = row < source.rows && column < source.columns;
-    float rest = inside ? static_cast<float>(source_entry(source, row, column) * source.scale) : 0.0F;
+// Half a warp has neighbouring groups of a row, and the other half those of the next row.
+constexpr int kAcross = kWarp / 2 * kGroup;
+constexpr int kPieceColumns = 8 * kAcross;  // of two rows, which a warp processes at a time
+
+// The pieces of a matrix. A warp goes to the piece that is `rows` pairs of rows and `pieces` pieces further, without a division.
+struct Steps {
+  int64_t width;  // columns, with their padding if there are planes
+  int64_t pairs;
+  unsigned pieces;  // of a row
+  unsigned step_pairs;
+  unsigned step_pieces;
+};
+
+// Raises `largest` to the largest magnitude of the entries, as bits of a double. A magnitude that is not finite is larger than
+// all others. Writes the planes of the entries, if there are any, with zeros beyond the matrix.
+template <typename Reader>
+__global__ void __launch_bounds__(kThreads, 3)
+    split_matrix_kernel(const __grid_constant__ Source source, Planes planes, Steps steps, uint64_t* largest) {
+  using Value = typename Reader::Value;
+  using Bits = std::conditional_t<sizeof(Value) == 4, uint32_t, uint64_t>;
+  __shared__ uint64_t shared[kThreads / kWarp];
+  Bits most = 0;
+  const unsigned lane = threadIdx.x % kWarp;
+  const unsigned warp = blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp;
+  int64_t pair = warp / steps.pieces;
+  unsigned piece = warp % steps.pieces;
+  while (pair < steps.pairs) {
+    const int64_t row = 2 * pair + lane / 16;
+    const int64_t begin = int64_t{piece} * kPieceColumns;
+    const int64_t end = smaller(steps.width, begin + kPieceColumns);
+    const int64_t length = row < source.rows ? source.columns : 0;
+    for (int64_t column = begin + lane % 16 * kGroup; column < end; column += kAcross) {
+      const int64_t left = length - column;
+      Value values[kGroup];
+      Reader::load(source, row, column, left >= kGroup ? kGroup : static_cast<int>(larger(left, 0)), values);
 #pragma unroll
-    for (int plane = 0; plane < kPlanes; ++plane) {
-      if (plane < source.planes) {
-        planes.plane[plane][i] = take_bf16_term(rest);
+      for (int i = 0; i < kGroup; ++i) {
+        const Bits magnitude = bit_cast<Bits>(values[i]) << 1 >> 1;
+        most = magnitude > most ? magnitude : most;
+      }
+      if (planes.plane[0] == nullptr) {
+        continue;
+      }
+      float rests[kGroup];
+#pragma unroll
+      for (int i = 0; i < kGroup; ++i) {
+        rests[i] = static_cast<float>(values[i]);
+      }
+      if (source.scale != 1) {
+#pragma unroll
+        for (int i = 0; i < kGroup; ++i) {
+          rests[i] = static_cast<float>(values[i] * source.scale);
+        }
+      }
+      const int64_t at = row * steps.width + column;
+#pragma unroll
+      for (int plane = 0; plane < kPlanes; ++plane) {
+        if (plane < source.planes) {
+          store_vector(planes.plane[plane] + at, uint4{take_two_terms(rests[0], rests[1]), take_two_terms(rests[2], rests[3]),
+                                                       take_two_terms(rests[4], rests[5]), take_two_terms(rests[6], rests[7])});
+        }
       }
     }
+    pair += steps.step_pairs;
+    piece += steps.step_pieces;
+    if (piece >= steps.pieces) {
+      piece -= steps.pieces;
+      ++pair;
+    }
+  }
+  auto wide = bit_cast<uint64_t>(static_cast<double>(bit_cast<Value>(most)));
+  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+    const uint64_t other = __shfl_xor_sync(kWholeWarp, wide, distance);
+    wide = other > wide ? other : wide;
+  }
+  if (lane == 0) {
+    shared[threadIdx.x / kWarp] = wide;
+  }
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    for (const uint64_t other : shared) {
+      wide = other > wide ? other : wide;
+    }
+    atomicMax(reinterpret_cast<unsigned long long*>(largest), static_cast<unsigned long long>(wide));
+  }
+}
+
+// Blocks of these kernels have one piece of a row each, which avoids a division for each number.
+constexpr int kRowPiece = 4 * kThreads;
+struct RowPiece {
+  int64_t row;
+  int64_t begin;
+  int64_t end;
+};
+__device__ inline RowPiece row_piece(int64_t length, unsigned pieces) {
+  const int64_t begin = int64_t{blockIdx.x % pieces} * kRowPiece;
+  return {blockIdx.x / pieces, begin + threadIdx.x, smaller(length, begin + kRowPiece)};
+}
+
+__global__ void __launch_bounds__(kThreads) narrow_kernel(const uint8_t* data, tg_dtype dtype, int64_t row_stride, int64_t length,
+                                                          unsigned pieces, float* vectors, int64_t stride) {
+  const RowPiece own = row_piece(stride, pieces);
+  const uint8_t* row = data + own.row * row_stride * element_bytes(dtype);
+  for (int64_t i = own.begin; i < own.end; i += kThreads) {
+    vectors[own.row * stride + i] = i < length ? static_cast<float>(load_double(row + i * element_bytes(dtype), dtype)) : 0.0F;
   }
 }
 
 __global__ void __launch_bounds__(kThreads)
-    widen_kernel(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out) {
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count * length; i += step) {
-    const int64_t vector = i / length;
-    const double value = vectors[vector * stride + i % length];
-    out[i] = values == nullptr ? value : value / sqrt(values[vector]);
-  }
-}
-
-__global__ void __launch_bounds__(kThreads)
-    narrow_kernel(Entries entries, int64_t count, int64_t length, float* vectors, int64_t stride) {
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count * stride; i += step) {
-    const int64_t j = i % stride;
-    vectors[i] = j < length ? static_cast<float>(entry(entries, i / stride, j)) : 0.0F;
-  }
-}
-
-__global__ void __launch_bounds__(kThreads) widen_matrix_kernel(Source source, double* out) {
-  const int64_t count = source.rows * source.columns;
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step) {
-    out[i] = source_entry(source, i / source.columns, i % source.columns) * source.scale;
+    widen_matrix_kernel(const __grid_constant__ Source source, unsigned pieces, double* out) {
+  const RowPiece own = row_piece(source.columns, pieces);
+#pragma unroll 1
+  for (int64_t j = own.begin; j < own.end; j += kThreads) {
+    out[own.row * source.columns + j] = source_entry(source, own.row, j) * source.scale;
   }
 }
 
@@ -130,32 +230,69 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-int64_t blocks_in_all(int64_t entries) {
-  constexpr int64_t kMost = 4096;
-  const int64_t blocks = quotient(entries, int64_t{4} * kThreads);
-  return blocks < kMost ? blocks : kMost;
+template <typename Reader>
+cudaError_t launch_pieces(const Source& source, const Planes& planes, int64_t width, int64_t rows, uint64_t* largest,
+                          cudaStream_t stream) {
+  constexpr int64_t kMost = 132 * 8;  // blocks that an H200 runs at a time
+  constexpr int64_t kWarps = kThreads / kWarp;
+  Steps steps{};
+  steps.width = width;
+  steps.pairs = quotient(rows, 2);
+  steps.pieces = static_cast<unsigned>(quotient(width, kPieceColumns));
+  const int64_t blocks = std::min(kMost, quotient(steps.pairs * steps.pieces, kWarps));
+  steps.step_pairs = static_cast<unsigned>(blocks * kWarps / steps.pieces);
+  steps.step_pieces = static_cast<unsigned>(blocks * kWarps % steps.pieces);
+  return launch({blocks, kThreads}, stream, split_matrix_kernel<Reader>, source, planes, steps, largest);
 }
+
+bool is_plain(const Entries& entries) { return entries.block_scale == nullptr && entries.term_count == 0; }
+
+template <tg_dtype kDtype>
+cudaError_t launch_plain(const Source& source, const Planes& planes, int64_t width, int64_t rows, uint64_t* largest,
+                         cudaStream_t stream) {
+  return source.has_subtracted == 0 ? launch_pieces<Plain<kDtype>>(source, planes, width, rows, largest, stream)
+                                    : launch_pieces<Difference<kDtype>>(source, planes, width, rows, largest, stream);
+}
+
+cudaError_t launch_of_dtype(const Source& source, const Planes& planes, int64_t width, int64_t rows, uint64_t* largest,
+                            cudaStream_t stream) {
+  const bool same =
+      source.has_subtracted == 0 || (is_plain(source.subtracted) && source.subtracted.dtype == source.entries.dtype);
+  if (!is_plain(source.entries) || !same) {
+    return launch_pieces<Any>(source, planes, width, rows, largest, stream);
+  }
+  switch (source.entries.dtype) {
+    case TG_F64:
+      return launch_plain<TG_F64>(source, planes, width, rows, largest, stream);
+    case TG_F32:
+      return launch_plain<TG_F32>(source, planes, width, rows, largest, stream);
+    case TG_F16:
+      return launch_plain<TG_F16>(source, planes, width, rows, largest, stream);
+    case TG_BF16:
+      return launch_plain<TG_BF16>(source, planes, width, rows, largest, stream);
+    case TG_F8_E4M3:
+      return launch_plain<TG_F8_E4M3>(source, planes, width, rows, largest, stream);
+    default:
+      return launch_plain<TG_F8_E5M2>(source, planes, width, rows, largest, stream);
+  }
+}
+
+unsigned row_pieces(int64_t length) { return static_cast<unsigned>(quotient(length, kRowPiece)); }
 
 }  // namespace
 
-cudaError_t launch_range(const Source& source, Range* range, cudaStream_t stream) {
-  const int64_t blocks = quotient(source.rows * source.columns, kThreads);
-  return launch({blocks < kRangeBlocks ? blocks : kRangeBlocks, kThreads}, stream, range_kernel, source, range);
+cudaError_t launch_range(const Source& source, uint64_t* largest, cudaStream_t stream) {
+  return launch_of_dtype(source, {}, source.columns, source.rows, largest, stream);
 }
 
 cudaError_t launch_split_matrix(const Source& source, uint16_t* const (&planes)[kPlanes], int64_t stride, int64_t padded_rows,
-                                cudaStream_t stream) {
-  return launch({blocks_in_all(stride * padded_rows), kThreads}, stream, split_matrix_kernel, source,
-                Planes{{planes[0], planes[1], planes[2]}}, stride, padded_rows);
-}
-
-cudaError_t launch_widen(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out,
-                         cudaStream_t stream) {
-  return launch({blocks_in_all(count * length), kThreads}, stream, widen_kernel, vectors, stride, count, length, values, out);
+                                uint64_t* largest, cudaStream_t stream) {
+  return launch_of_dtype(source, {{planes[0], planes[1], planes[2]}}, stride, padded_rows, largest, stream);
 }
 
 cudaError_t launch_widen_matrix(const Source& source, double* out, cudaStream_t stream) {
-  return launch({blocks_in_all(source.rows * source.columns), kThreads}, stream, widen_matrix_kernel, source, out);
+  const unsigned pieces = row_pieces(source.columns);
+  return launch({source.rows * pieces, kThreads}, stream, widen_matrix_kernel, source, pieces, out);
 }
 
 cudaError_t launch_normalise(double* vectors, int64_t length, int64_t count, double* norms, cudaStream_t stream) {
@@ -167,9 +304,10 @@ cudaError_t launch_distance(const double* z, const double* x, const double* norm
   return launch({count, kThreads}, stream, distance_kernel, z, x, norms, length, distances);
 }
 
-cudaError_t launch_narrow(const Entries& entries, int64_t count, int64_t length, float* vectors, int64_t stride,
-                          cudaStream_t stream) {
-  return launch({blocks_in_all(count * stride), kThreads}, stream, narrow_kernel, entries, count, length, vectors, stride);
+cudaError_t launch_narrow(const uint8_t* rows, tg_dtype dtype, int64_t row_stride, int64_t count, int64_t length, float* vectors,
+                          int64_t stride, cudaStream_t stream) {
+  const unsigned pieces = row_pieces(stride);
+  return launch({count * pieces, kThreads}, stream, narrow_kernel, rows, dtype, row_stride, length, pieces, vectors, stride);
 }
 
 }  // namespace threegate::cuda

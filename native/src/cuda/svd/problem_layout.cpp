@@ -66,10 +66,8 @@ int64_t staging_bytes(const CudaSvdBatch& batch, int64_t i) {
   const tg_matrix& values = batch.matrices[i].values;
   const int64_t basis =
       batch.starts == nullptr ? 0 : vectors_for(batch.options[i].rank) * short_side(values) * int64_t{sizeof(double)};
-  const int64_t results = batch.options[i].rank * long_side(values) * int64_t{sizeof(double)};
   const int64_t first = vectors_for(batch.options[i].rank) * short_side(values) * static_cast<int64_t>(sizeof(float));
-  return padded(first, Layout::kAlignment) +
-         std::max({source_bytes(batch, i), padded(basis, Layout::kAlignment), padded(results, Layout::kAlignment)});
+  return padded(first, Layout::kAlignment) + std::max(source_bytes(batch, i), padded(basis, Layout::kAlignment));
 }
 
 }  // namespace threegate::cuda

@@ -29,8 +29,8 @@ Problem lay_out(const CudaSvdBatch& batch, int64_t i, Layout& layout);
 // Bytes of the arrays of problem i and of its share of the lists.
 int64_t problem_bytes(const CudaSvdBatch& batch, int64_t i);
 
-// Bytes of the memory that matrices use one after the other: for their entries before these are split, starts, results, and the
-// first vectors.
+// Bytes of the memory that matrices use one after the other: for their entries before these are split, starts, and the first
+// vectors.
 int64_t staging_bytes(const CudaSvdBatch& batch, int64_t i);
 
 }  // namespace threegate::cuda

@@ -9,7 +9,6 @@ namespace {
 
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / kWarp;
-constexpr int kShared = 128;  // order up to which a matrix fits the shared memory
 constexpr int kMostSweeps = 30;
 // Columns with a smaller cosine are orthogonal within the accuracy of a float64 Gram matrix.
 constexpr double kOrthogonal = 1e-14;
@@ -102,10 +101,16 @@ __device__ inline void pair_of(int index, int step, int count, int& first, int& 
   second = (step - index + others) % others;
 }
 
+struct Order {
+  double norms[kMostVectors];
+  int places[kMostVectors];
+  uint32_t rotated;
+};
+
 __global__ void __launch_bounds__(kThreads, 1) eigen_kernel(const Problem* problems, const Task* tasks, int32_t in_shared) {
-  __shared__ uint32_t rotated;
-  __shared__ int places[kMostVectors];
-  __shared__ double norms[kMostVectors];
+  __shared__ Order shared;
+  uint32_t& rotated = shared.rotated;
+  double* const norms = shared.norms;
   const Task task = tasks[blockIdx.x];
   if (task.active == 0) {
     return;
@@ -187,7 +192,7 @@ __global__ void __launch_bounds__(kThreads, 1) eigen_kernel(const Problem* probl
     for (int i = 0; i < order; ++i) {
       place += static_cast<int>(norms[i] > norms[j] || (norms[i] == norms[j] && i < j));
     }
-    places[j] = place;
+    shared.places[j] = place;
     problem.values[place] = norms[j];
   }
   __syncthreads();
@@ -195,27 +200,29 @@ __global__ void __launch_bounds__(kThreads, 1) eigen_kernel(const Problem* probl
     const int i = at / order;
     const int j = at % order;
     const double norm = norms[j];
-    problem.mixing[places[j] * order + i] = norm > 0 ? static_cast<float>(l[i * stride + j] / sqrt(norm)) : 0.0F;
+    problem.mixing[shared.places[j] * order + i] = norm > 0 ? static_cast<float>(l[i * stride + j] / sqrt(norm)) : 0.0F;
   }
 }
 
+// `fixed` is what the kernel itself declares.
 template <typename Kernel>
-cudaError_t launch_small(Kernel kernel, const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,
-                         cudaStream_t stream) {
-  const int32_t in_shared = most_vectors <= kShared ? 1 : 0;
-  const int64_t bytes = in_shared != 0 ? (most_vectors + 1) * int64_t{most_vectors} * static_cast<int64_t>(sizeof(double)) : 0;
-  return launch({count, kThreads, bytes}, stream, kernel, problems, tasks, in_shared);
+cudaError_t launch_small(Kernel kernel, int64_t fixed, const Problem* problems, const Task* tasks, int64_t count,
+                         int32_t most_vectors, int64_t shared_bytes_per_block, cudaStream_t stream) {
+  const int64_t bytes = (most_vectors + 1) * int64_t{most_vectors} * static_cast<int64_t>(sizeof(double));
+  const bool fits = fixed + bytes <= shared_bytes_per_block;
+  return launch({count, kThreads, fits ? bytes : 0}, stream, kernel, problems, tasks, fits ? 1 : 0);
 }
 
 }  // namespace
 
 cudaError_t launch_cholesky(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,
-                            cudaStream_t stream) {
-  return launch_small(cholesky_kernel, problems, tasks, count, most_vectors, stream);
+                            int64_t shared_bytes_per_block, cudaStream_t stream) {
+  return launch_small(cholesky_kernel, 0, problems, tasks, count, most_vectors, shared_bytes_per_block, stream);
 }
 
-cudaError_t launch_eigen(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream) {
-  return launch_small(eigen_kernel, problems, tasks, count, most_vectors, stream);
+cudaError_t launch_eigen(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,
+                         int64_t shared_bytes_per_block, cudaStream_t stream) {
+  return launch_small(eigen_kernel, sizeof(Order), problems, tasks, count, most_vectors, shared_bytes_per_block, stream);
 }
 
 }  // namespace threegate::cuda

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/support/staging.h"
-
 namespace threegate::cuda {
 namespace {
 
@@ -24,24 +22,25 @@ int64_t source_bytes(const CudaSvdBatch& batch, int64_t i) {
   return padded(staged_bytes(batch.matrices[i])) + (subtracted == nullptr ? 0 : padded(staged_bytes(*subtracted)));
 }
 
-bool bring_source(CudaSession& session, const CudaSvdBatch& batch, int64_t i, uint8_t* staging, Range* range,
-                  const tg_control* control, Source& source, double& scale) {
+Source stage_source(CudaSession& session, Uploads& uploads, const CudaSvdBatch& batch, int64_t i, uint8_t* staging,
+                    uint64_t* largest) {
   const tg_operand& matrix = batch.matrices[i];
   const tg_operand* subtracted = subtracted_of(batch, i);
-  source.entries = stage(session, matrix, staging, control);
+  Source source{};
+  source.entries = stage(uploads, matrix, staging);
   if (subtracted != nullptr) {
-    source.subtracted = stage(session, *subtracted, staging + padded(staged_bytes(matrix)), control);
+    source.subtracted = stage(uploads, *subtracted, staging + padded(staged_bytes(matrix)));
     source.has_subtracted = 1;
   }
   source.rows = matrix.values.rows;
   source.columns = matrix.values.columns;
-  check(cudaMemsetAsync(range, 0, sizeof(Range), session.stream()), "the range of a matrix");
-  check(launch_range(source, range, session.stream()), "the range of a matrix");
-  Range found{};
-  check(cudaMemcpyAsync(&found, range, sizeof(found), cudaMemcpyDeviceToHost, session.stream()), "the range of a matrix");
-  check(cudaStreamSynchronize(session.stream()), "the range of a matrix");
-  const auto largest = bit_cast<double>(found.largest);
-  if (found.not_finite != 0 || largest == 0) {
+  source.scale = 1;
+  check(cudaMemsetAsync(largest, 0, sizeof(*largest), session.stream()), "the range of a matrix");
+  return source;
+}
+
+bool find_scale(const CudaSvdBatch& batch, int64_t i, double largest, double& scale) {
+  if (!std::isfinite(largest) || largest == 0) {
     // The caller reports both cases.
     batch.results[i].status = TG_NOT_CONVERGED;
     return false;

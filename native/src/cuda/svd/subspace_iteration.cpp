@@ -46,9 +46,7 @@ class SubspaceIteration {
   }
 
   void run() {
-    for (size_t i = 0; i < states_.size(); ++i) {
-      bring(i);
-    }
+    bring();
     begin();
     orthonormalise_and_rotate();
     for (int cycle = 0; cycle < kMostCycles; ++cycle) {
@@ -91,20 +89,18 @@ class SubspaceIteration {
     device_tasks_ = layout.take<Task>(count * kMostTasks);
     device_to_long_ = layout.take<Tile>(long_tiles);
     device_to_short_ = layout.take<Tile>(short_tiles);
-    ranges_ = layout.take<Range>(count);
+    largest_ = layout.take<uint64_t>(count);
   }
 
   template <typename T>
   void put(const std::vector<T>& values, T* to) {
-    const auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
-    copy_matrix(session_, {values.data(), 1, bytes, bytes, TG_F8_E4M3, 0}, reinterpret_cast<uint8_t*>(to), nullptr);
+    const auto count = static_cast<int64_t>(values.size());
+    Uploads(session_, count * static_cast<int64_t>(sizeof(T)), nullptr).add_array(values.data(), count, to);
   }
 
   template <typename T>
   void fetch(const T* from, T* to, int64_t count) {
-    check(cudaMemcpyAsync(to, from, static_cast<size_t>(count) * sizeof(T), cudaMemcpyDeviceToHost, stream()),
-          "singular triplets");
-    check(cudaStreamSynchronize(stream()), "singular triplets");
+    copy_to_host(session_, from, count * static_cast<int64_t>(sizeof(T)), to);
   }
 
   template <typename Length>
@@ -122,25 +118,43 @@ class SubspaceIteration {
 
   [[nodiscard]] cudaStream_t stream() const { return session_.stream(); }
 
-  // Copies a matrix to the device and splits it into bf16 planes.
-  void bring(size_t i) {
-    check_cancelled(control_);
-    State& state = states_[i];
-    Problem& problem = problems_[i];
-    Source source{};
-    if (!bring_source(session_, batch_, state.index, staging_, ranges_ + i, control_, source, state.scale)) {
-      state.done = true;
-      return;
+  // Copies the matrices and splits them into bf16 planes, one after the other. The host knows their ranges when all are there. It
+  // brings a matrix again if that one needs a scale, which is rare.
+  void bring() {
+    int64_t bytes = 0;
+    for (const State& state : states_) {
+      bytes += source_bytes(batch_, state.index);
     }
+    Uploads uploads(session_, bytes, control_);
+    const auto bring_one = [&](size_t i) {
+      check_cancelled(control_);
+      Source source = stage_source(session_, uploads, batch_, states_[i].index, staging_, largest_ + i);
+      source.scale = states_[i].scale;
+      split_matrix(source, problems_[i], largest_ + i);
+    };
+    for (size_t i = 0; i < states_.size(); ++i) {
+      bring_one(i);
+    }
+    std::vector<uint64_t> largest(states_.size());
+    fetch(largest_, largest.data(), static_cast<int64_t>(largest.size()));
+    for (size_t i = 0; i < states_.size(); ++i) {
+      State& state = states_[i];
+      state.done = !find_scale(batch_, state.index, bit_cast<double>(largest[i]), state.scale);
+      if (!state.done && state.scale != 1) {
+        bring_one(i);
+      }
+    }
+  }
+
+  void split_matrix(Source& source, const Problem& problem, uint64_t* largest) {
     source.planes = problem.a_planes;
-    source.scale = state.scale;
     uint16_t* planes[kPlanes] = {};
     for (int plane = 0; plane < problem.a_planes; ++plane) {
       planes[plane] = const_cast<uint16_t*>(problem.a[plane]);
     }
-    check(launch_split_matrix(source, planes, problem.stride, problem.short_side * problem.long_side / problem.stride, stream()),
+    check(launch_split_matrix(source, planes, problem.stride, problem.short_side * problem.long_side / problem.stride, largest,
+                              stream()),
           "a matrix in bf16 terms");
-    check(cudaStreamSynchronize(stream()), "a matrix in bf16 terms");
   }
 
   // Fills the first vectors. They are random, or those of the start and a few random ones.
@@ -158,30 +172,21 @@ class SubspaceIteration {
       }
     }
     put(numbers, random_);
-    Entries entries{};
-    entries.data = reinterpret_cast<const uint8_t*>(random_);
-    entries.row_stride = length;
-    entries.block_rows = 1;
-    entries.block_columns = 1;
-    entries.dtype = TG_F32;
     for (size_t i = 0; i < states_.size(); ++i) {
       const Problem& problem = problems_[i];
       const int64_t own = short_side(batch_.matrices[states_[i].index].values);
-      check(launch_narrow(entries, vectors_, own, problem.x[0], problem.short_side, stream()), "the first vectors");
+      check(launch_narrow(reinterpret_cast<const uint8_t*>(random_), TG_F32, length, vectors_, own, problem.x[0],
+                          problem.short_side, stream()),
+            "the first vectors");
       if (batch_.starts != nullptr) {
         const tg_matrix& basis = batch_.starts[states_[i].index].basis;
         const int64_t known = vectors_ - kProbes;
         const tg_matrix leading{basis.data, known, own, basis.row_stride, basis.dtype, 0};
-        check(cudaStreamSynchronize(stream()), "the first vectors");
         copy_matrix(session_, leading, staging_, control_);
-        Entries given = entries;
-        given.data = staging_;
-        given.row_stride = own;
-        given.dtype = basis.dtype;
-        check(launch_narrow(given, known, own, problem.x[0], problem.short_side, stream()), "the first vectors");
+        check(launch_narrow(staging_, basis.dtype, own, known, own, problem.x[0], problem.short_side, stream()),
+              "the first vectors");
       }
     }
-    check(cudaStreamSynchronize(stream()), "the first vectors");
   }
 
   // The tasks of the next launches: those of all problems for one step after the other.
@@ -201,11 +206,16 @@ class SubspaceIteration {
   void upload(const Steps& steps) { put(steps, device_tasks_); }
   [[nodiscard]] const Task* step(size_t index) const { return device_tasks_ + index * states_.size(); }
 
+  void split(Side side, const Task* tasks) {
+    check(launch_split_vectors(side, device_problems_, tasks, count_, side == Side::kShort ? most_short_ : most_long_, vectors_,
+                               tile_vectors(vectors_), stream()),
+          "vectors in bf16 terms");
+  }
   void to_long(const Task* tasks) {
     check(launch_to_long_side(device_problems_, tasks, device_to_long_, static_cast<int64_t>(to_long_.size()),
                               tile_vectors(vectors_), stream()),
           "products");
-    check(launch_split_vectors(Side::kLong, device_problems_, tasks, count_, vectors_ * most_long_, stream()), "products");
+    split(Side::kLong, tasks);
   }
   void to_short(const Task* tasks) {
     check(launch_to_short_side(device_problems_, tasks, device_to_short_, static_cast<int64_t>(to_short_.size()),
@@ -259,7 +269,7 @@ class SubspaceIteration {
         check(launch_deflate(device_problems_, tasks, count_, vectors_, stream()), "a filter");
       }
       if (j < most) {
-        check(launch_split_vectors(Side::kShort, device_problems_, tasks, count_, vectors_ * most_short_, stream()), "a filter");
+        split(Side::kShort, tasks);
       }
     }
   }
@@ -284,26 +294,33 @@ class SubspaceIteration {
     upload(steps);
     for (size_t i = 0; i < 2; ++i) {
       check(launch_gram(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
-      check(launch_cholesky(device_problems_, step(i), count_, vectors_, stream()), "orthonormal vectors");
+      check(launch_cholesky(device_problems_, step(i), count_, vectors_, session_.shared_bytes_per_block, stream()),
+            "orthonormal vectors");
       check(launch_mix(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
     }
-    check(launch_split_vectors(Side::kShort, device_problems_, step(1), count_, vectors_ * most_short_, stream()), "products");
+    split(Side::kShort, step(1));
     check(launch_to_long_side(device_problems_, step(1), device_to_long_, static_cast<int64_t>(to_long_.size()),
                               tile_vectors(vectors_), stream()),
           "products");
     check(launch_gram(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
-    check(launch_eigen(device_problems_, step(2), count_, vectors_, stream()), "a rotation");
+    check(launch_eigen(device_problems_, step(2), count_, vectors_, session_.shared_bytes_per_block, stream()), "a rotation");
     check(launch_mix(Side::kShort, device_problems_, step(2), count_, most_short_, vectors_, stream()), "a rotation");
     check(launch_mix(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
-    check(launch_split_vectors(Side::kLong, device_problems_, step(2), count_, vectors_ * most_long_, stream()), "products");
+    split(Side::kLong, step(2));
     to_short(step(2));
     check(launch_residual(device_problems_, step(3), count_, vectors_, stream()), "residuals");
   }
 
-  // Reads the measurements of the last cycle and decides how each problem goes on.
-  void judge_all(int cycle) {
+  // The squared singular values and the residuals of all problems.
+  std::vector<double> fetch_numbers() {
     std::vector<double> numbers(2 * states_.size() * static_cast<size_t>(vectors_));
     fetch(numbers_, numbers.data(), static_cast<int64_t>(numbers.size()));
+    return numbers;
+  }
+
+  // Reads the measurements of the last cycle and decides how each problem goes on.
+  void judge_all(int cycle) {
+    const std::vector<double> numbers = fetch_numbers();
     for (size_t i = 0; i < states_.size(); ++i) {
       State& state = states_[i];
       if (state.done) {
@@ -338,12 +355,18 @@ class SubspaceIteration {
         const auto rank = static_cast<int32_t>(batch_.options[states_[i].index].rank);
         check(launch_deviation(device_problems_, step(0) + i, 1, rank, side == Side::kLong ? 1 : 0, stream()), "orthogonality");
       }
+      const std::vector<double> numbers = fetch_numbers();
       for (size_t i = 0; i < states_.size(); ++i) {
-        if (!states_[i].done) {
-          fetch(problems_[i].residual, side == Side::kShort ? &of_x[i] : &of_y[i], 1);
-        }
+        // The deviation is where the first residual was.
+        (side == Side::kShort ? of_x : of_y)[i] = numbers[(2 * i + 1) * static_cast<size_t>(vectors_)];
       }
     }
+    int64_t bytes = 0;
+    for (size_t i = 0; i < states_.size(); ++i) {
+      bytes += batch_.options[states_[i].index].rank * (problems_[i].short_side + problems_[i].long_side) *
+               static_cast<int64_t>(sizeof(float));
+    }
+    Downloads downloads(session_, bytes);
     for (size_t i = 0; i < states_.size(); ++i) {
       tg_svd_result& result = batch_.results[states_[i].index];
       result.status = TG_NOT_CONVERGED;
@@ -354,29 +377,53 @@ class SubspaceIteration {
       result.orthogonality = std::max(of_x[i], of_y[i]);
       const tg_svd_options& options = batch_.options[states_[i].index];
       if (result.residual <= options.tolerance && result.orthogonality <= options.tolerance) {
-        copy_out(i, options, result);
+        copy_out(i, options, result, downloads);
         result.status = TG_OK;
         add_done(control_, 1);
       }
     }
+    downloads.finish();
   }
 
-  void copy_out(size_t i, const tg_svd_options& options, tg_svd_result& result) {
+  // Vectors leave the device in float32, which is half of the bytes, and all together. The host widens them.
+  void copy_out(size_t i, const tg_svd_options& options, tg_svd_result& result, Downloads& downloads) {
     const Problem& problem = problems_[i];
     const tg_matrix& values = batch_.matrices[states_[i].index].values;
-    auto* out = reinterpret_cast<double*>(staging_);
-    const auto copy = [&](const float* vectors, int64_t stride, int64_t length, const double* scales, double* to) {
-      check(launch_widen(vectors, stride, options.rank, length, scales, out, stream()), "singular vectors");
-      copy_to_host(session_, out, options.rank * length * static_cast<int64_t>(sizeof(double)), to);
+    const auto copy = [&](const float* vectors, int64_t stride, int64_t length, bool normalised, double* to) {
+      downloads.add(vectors, options.rank * stride * static_cast<int64_t>(sizeof(float)),
+                    [this, i, stride, length, normalised, to](const uint8_t* from, int64_t at, int64_t bytes) {
+                      constexpr auto kBytes = static_cast<int64_t>(sizeof(float));
+                      widen(reinterpret_cast<const float*>(from), at / kBytes, bytes / kBytes, stride, length,
+                            normalised ? nullptr : states_[i].values.data(), to);
+                    });
     };
     const bool tall = problem.tall != 0;
-    copy(problem.x[states_[i].x], problem.short_side, short_side(values), nullptr, tall ? result.right : result.left);
-    copy(problem.y[1], problem.long_side, long_side(values), problem.values, tall ? result.left : result.right);
+    copy(problem.x[states_[i].x], problem.short_side, short_side(values), true, tall ? result.right : result.left);
+    copy(problem.y[1], problem.long_side, long_side(values), false, tall ? result.left : result.right);
     for (int64_t k = 0; k < options.rank; ++k) {
       result.values[k] = std::sqrt(states_[i].values[static_cast<size_t>(k)]) / states_[i].scale;
     }
     result.spectrum_error = 0;
     result.method = batch_.starts != nullptr && states_[i].near_start ? TG_SVD_TRACKED : TG_SVD_CHEBYSHEV;
+  }
+
+  // Widens numbers `begin` .. of vectors with padding, divided by the singular values if there are squares of them.
+  void widen(const float* from, int64_t begin, int64_t count, int64_t stride, int64_t length, const double* squares,
+             double* to) const {
+    constexpr int64_t kPart = int64_t{1} << 18;
+    const auto tasks = static_cast<int>(std::clamp<int64_t>(count / kPart, 1, session_.parallel.threads));
+    session_.run_parallel(tasks, [&](int task) {
+      const int64_t end = begin + count * (task + 1) / tasks;
+      for (int64_t at = begin + count * task / tasks; at < end;) {
+        const int64_t vector = at / stride;
+        const double sigma = squares == nullptr ? 1 : std::sqrt(squares[vector]);
+        const int64_t last = std::min(end - vector * stride, length);
+        for (int64_t j = at - vector * stride; j < last; ++j) {
+          to[vector * length + j] = static_cast<double>(from[vector * stride + j - begin]) / sigma;
+        }
+        at = (vector + 1) * stride;
+      }
+    });
   }
 
   CudaSession& session_;
@@ -393,7 +440,7 @@ class SubspaceIteration {
   Task* device_tasks_ = nullptr;
   Tile* device_to_long_ = nullptr;
   Tile* device_to_short_ = nullptr;
-  Range* ranges_ = nullptr;
+  uint64_t* largest_ = nullptr;  // magnitudes, as bits of a double
   int64_t count_ = 0;
   int32_t vectors_ = 0;
   int64_t longest_ = 0;  // largest short side without padding

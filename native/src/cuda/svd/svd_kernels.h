@@ -16,13 +16,6 @@ constexpr int64_t kVectorPadding = 32;
 constexpr int kPlanes = 3;             // bf16 terms of a float32 number
 constexpr int64_t kMostVectors = 512;  // vectors of a block
 
-// The largest magnitude of the entries, as bits of a double, and whether all of them are finite.
-struct Range {
-  uint64_t largest;
-  uint32_t not_finite;
-  uint32_t reserved;
-};
-
 // A matrix: entries, or a difference of entries, times a power of two. It becomes a sum of bf16 matrices.
 struct Source {
   Entries entries;
@@ -33,9 +26,12 @@ struct Source {
   int64_t columns;
   double scale;
 };
-cudaError_t launch_range(const Source& source, Range* range, cudaStream_t stream);
+// Raises `largest` to the largest magnitude of the entries before the scale, as bits of a double. It is not finite if one of them
+// is not.
+cudaError_t launch_range(const Source& source, uint64_t* largest, cudaStream_t stream);
+// Does the same, and writes the planes of the scaled entries, all in one pass.
 cudaError_t launch_split_matrix(const Source& source, uint16_t* const (&planes)[kPlanes], int64_t stride, int64_t padded_rows,
-                                cudaStream_t stream);
+                                uint64_t* largest, cudaStream_t stream);
 
 // One matrix of a batch.
 struct Problem {
@@ -50,7 +46,7 @@ struct Problem {
   float* x[3];         // vectors x short_side: those of the last steps of the filter, or before and after a change of basis
   float* y[2];         // vectors x long_side
   float* z;            // vectors x short_side: A^T y
-  uint16_t* x_planes;  // kPlanes x vectors x short_side
+  uint16_t* x_planes;  // tiles x kPlanes x vectors of a tile x short_side
   uint16_t* y_planes;
   double* partial;   // partial products of vectors
   double* gram;      // vectors x vectors
@@ -94,9 +90,9 @@ cudaError_t launch_to_short_side(const Problem* problems, const Task* tasks, con
 cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries, cudaStream_t stream);
 // Makes the vectors of x[x_to] after the locked ones orthogonal to the locked ones.
 cudaError_t launch_deflate(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
-// Computes the planes of x[x_to] or y[y_to].
-cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries,
-                                 cudaStream_t stream);
+// Computes the planes of x[x_to] or y[y_to]. All problems have `vectors` vectors.
+cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
+                                 int vectors, int tile_vectors, cudaStream_t stream);
 
 // gram = V V^T, where V is x[x_from] or y[y_from]. The sums are in float64 in a fixed order.
 cudaError_t launch_gram(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
@@ -104,10 +100,13 @@ cudaError_t launch_gram(Side side, const Problem* problems, const Task* tasks, i
 int64_t partial_count(int64_t length);  // number of partial Gram matrices for a length
 
 // mixing = L^-1, where gram = L L^T. It makes the vectors orthonormal. A vector in the span of those before it becomes zero.
-cudaError_t launch_cholesky(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
+// The matrix is in shared memory if a block may have that much: up to 160 vectors where that is 227 KB, and 96 where it is 99 KB.
+cudaError_t launch_cholesky(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,
+                            int64_t shared_bytes_per_block, cudaStream_t stream);
 // mixing = V^T and values, where gram = V diag(values) V^T, descending. It uses Cholesky and then one-sided Jacobi on the
 // triangle.
-cudaError_t launch_eigen(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
+cudaError_t launch_eigen(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,
+                         int64_t shared_bytes_per_block, cudaStream_t stream);
 // x[x_to] = mixing x[x_from], or the same for y.
 cudaError_t launch_mix(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
                        int32_t most_vectors, cudaStream_t stream);
@@ -118,9 +117,6 @@ cudaError_t launch_residual(const Problem* problems, const Task* tasks, int64_t 
 // norm.
 cudaError_t launch_deviation(const Problem* problems, const Task* tasks, int64_t count, int32_t rank, int32_t normalise,
                              cudaStream_t stream);
-// out[i][j] = vectors[i][j] * scale_i for j < length. The scale is 1, or 1 / sqrt(values_i) if there are values.
-cudaError_t launch_widen(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out,
-                         cudaStream_t stream);
 
 // These are in float64, without padding and planes. They write all entries; scale vectors to length 1 and write their norms; and
 // compute the distances |z_i - norm_i x_i|.
@@ -129,9 +125,9 @@ cudaError_t launch_normalise(double* vectors, int64_t length, int64_t count, dou
 cudaError_t launch_distance(const double* z, const double* x, const double* norms, int64_t length, int64_t count,
                             double* distances, cudaStream_t stream);
 
-// Writes the rows of a start, or of random numbers (rank x length, contiguous), to x[0] of one problem.
-cudaError_t launch_narrow(const Entries& entries, int64_t count, int64_t length, float* vectors, int64_t stride,
-                          cudaStream_t stream);
+// Writes the rows of a start, or of random numbers, as float32 with zeros up to the stride.
+cudaError_t launch_narrow(const uint8_t* rows, tg_dtype dtype, int64_t row_stride, int64_t count, int64_t length, float* vectors,
+                          int64_t stride, cudaStream_t stream);
 
 }  // namespace threegate::cuda
 

@@ -1,5 +1,6 @@
 // Kernels on the blocks of vectors of all problems, between products with the matrices.
 #include "bf16_terms.h"
+#include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "svd_kernels.h"
@@ -23,6 +24,9 @@ __device__ inline Place place(const Task* tasks, int blocks_each) {
           static_cast<int64_t>(blocks_each) * kThreads};
 }
 
+constexpr int kFour = 4;                            // neighbouring entries of a thread
+constexpr int kPieceLength = 4 * kFour * kThreads;  // entries of a vector that a block splits
+
 __global__ void __launch_bounds__(kThreads) filter_kernel(const Problem* problems, const Task* tasks, int blocks_each) {
   const Place own = place(tasks, blocks_each);
   const Task task = *own.task;
@@ -30,40 +34,49 @@ __global__ void __launch_bounds__(kThreads) filter_kernel(const Problem* problem
     return;
   }
   const Problem& problem = problems[task.problem];
-  const float* from = problem.x[task.x_from];
-  const float* before = problem.x[task.x_before];
-  float* to = problem.x[task.x_to];
-  const int64_t count = problem.vectors * problem.short_side;
-  const int64_t locked = task.locked * problem.short_side;
+  const auto* from = reinterpret_cast<const float4*>(problem.x[task.x_from]);
+  const auto* before = reinterpret_cast<const float4*>(problem.x[task.x_before]);
+  const auto* product = reinterpret_cast<const float4*>(problem.z);
+  auto* to = reinterpret_cast<float4*>(problem.x[task.x_to]);
+  const int64_t count = problem.vectors * problem.short_side / kFour;
+  const int64_t locked = task.locked * problem.short_side / kFour;
   for (int64_t i = own.first; i < count; i += own.step) {
-    float value = from[i];
+    float4 value = from[i];
     if (i >= locked) {
-      value = task.alpha * problem.z[i] + task.beta * value;
+      const float4 z = product[i];
+      value = {task.alpha * z.x + task.beta * value.x, task.alpha * z.y + task.beta * value.y,
+               task.alpha * z.z + task.beta * value.z, task.alpha * z.w + task.beta * value.w};
       if (task.gamma != 0.0F) {
-        value += task.gamma * before[i];
+        const float4 x = before[i];
+        value = {value.x + task.gamma * x.x, value.y + task.gamma * x.y, value.z + task.gamma * x.z, value.w + task.gamma * x.w};
       }
     }
     to[i] = value;
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    split_vectors_kernel(Side side, const Problem* problems, const Task* tasks, int blocks_each) {
-  const Place own = place(tasks, blocks_each);
-  const Task task = *own.task;
+// Each block has one piece of a vector.
+__global__ void __launch_bounds__(kThreads) split_vectors_kernel(Side side, const Problem* problems, const Task* tasks,
+                                                                 unsigned vectors, unsigned tile_vectors, unsigned pieces) {
+  const Task task = tasks[blockIdx.x / pieces / vectors];
   if (task.active == 0) {
     return;
   }
   const Problem& problem = problems[task.problem];
-  const float* vectors = side == Side::kShort ? problem.x[task.x_to] : problem.y[task.y_to];
-  uint16_t* planes = side == Side::kShort ? problem.x_planes : problem.y_planes;
-  const int64_t count = problem.vectors * (side == Side::kShort ? problem.short_side : problem.long_side);
-  for (int64_t i = own.first; i < count; i += own.step) {
-    float rest = vectors[i];
+  const unsigned vector = blockIdx.x / pieces % vectors;
+  const int64_t length = side == Side::kShort ? problem.short_side : problem.long_side;
+  const float* own = (side == Side::kShort ? problem.x[task.x_to] : problem.y[task.y_to]) + vector * length;
+  uint16_t* planes = (side == Side::kShort ? problem.x_planes : problem.y_planes) +
+                     (vector / tile_vectors * tile_vectors * kPlanes + vector % tile_vectors) * length;
+  const int64_t begin = int64_t{blockIdx.x % pieces} * kPieceLength;
+  const int64_t end = smaller(length, begin + kPieceLength);
+  for (int64_t i = begin + kFour * static_cast<int64_t>(threadIdx.x); i < end; i += kFour * kThreads) {
+    float4 rest = *reinterpret_cast<const float4*>(own + i);
 #pragma unroll
     for (int plane = 0; plane < kPlanes; ++plane) {
       if (plane < task.terms) {
-        planes[plane * count + i] = take_bf16_term(rest);
+        store_vector(planes + plane * (tile_vectors * length) + i,
+                     uint2{take_two_terms(rest.x, rest.y), take_two_terms(rest.z, rest.w)});
       }
     }
   }
@@ -309,7 +322,7 @@ int blocks_for(int64_t entries) { return static_cast<int>(quotient(entries, int6
 }  // namespace
 
 cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries, cudaStream_t stream) {
-  const int each = blocks_for(most_entries);
+  const int each = blocks_for(most_entries / kFour);
   return launch({count * each, kThreads}, stream, filter_kernel, problems, tasks, each);
 }
 
@@ -318,10 +331,11 @@ cudaError_t launch_deflate(const Problem* problems, const Task* tasks, int64_t c
                 problems, tasks, most_vectors);
 }
 
-cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries,
-                                 cudaStream_t stream) {
-  const int each = blocks_for(most_entries);
-  return launch({count * each, kThreads}, stream, split_vectors_kernel, side, problems, tasks, each);
+cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
+                                 int vectors, int tile_vectors, cudaStream_t stream) {
+  const int64_t pieces = quotient(most_length, kPieceLength);
+  return launch({count * vectors * pieces, kThreads}, stream, split_vectors_kernel, side, problems, tasks,
+                static_cast<unsigned>(vectors), static_cast<unsigned>(tile_vectors), static_cast<unsigned>(pieces));
 }
 
 int64_t partial_count(int64_t length) { return quotient(length, kGramLength); }

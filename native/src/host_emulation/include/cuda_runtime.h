@@ -11,6 +11,8 @@
 #include <functional>
 #include <tuple>
 
+#include "race_detector.h"
+
 #define THREEGATE_HOST_EMULATION 1
 #define __global__
 #define __device__
@@ -29,18 +31,41 @@ struct dim3 {
   unsigned x, y, z;
   constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
 };
+
+namespace emulation {
+// Ends the process if the address is not a multiple of `bytes`, as a device does for vectors.
+void require_aligned(const void* address, size_t bytes, const char* what);
+
+// A part of a vector that takes no room and checks the addresses of loads and stores. It lies at the beginning.
+template <size_t kBytes>
+struct Aligned {
+  Aligned() = default;
+  Aligned(const Aligned& other) { require_aligned(&other, kBytes, "a vector"); }
+  Aligned& operator=(const Aligned& other) {
+    require_aligned(&other, kBytes, "a vector");
+    require_aligned(this, kBytes, "a vector");
+    return *this;
+  }
+};
+}  // namespace emulation
+
 struct alignas(8) uint2 {
   unsigned x, y;
+  [[no_unique_address]] emulation::Aligned<8> alignment{};
 };
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
+  [[no_unique_address]] emulation::Aligned<16> alignment{};
 };
 struct alignas(16) float4 {
   float x, y, z, w;
+  [[no_unique_address]] emulation::Aligned<16> alignment{};
 };
 struct alignas(16) double2 {
   double x, y;
+  [[no_unique_address]] emulation::Aligned<16> alignment{};
 };
+static_assert(sizeof(uint2) == 8 && sizeof(uint4) == 16 && sizeof(float4) == 16 && sizeof(double2) == 16);
 
 extern uint3 threadIdx;
 extern uint3 blockIdx;
@@ -57,6 +82,7 @@ enum cudaError_t {
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorNoKernelImageForDevice = 209,
+  cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719
@@ -71,6 +97,7 @@ enum cudaMemcpyKind {
 enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
+constexpr unsigned cudaStreamDefault = 0;
 constexpr unsigned cudaStreamNonBlocking = 1;
 constexpr unsigned cudaEventDisableTiming = 2;
 
@@ -80,6 +107,9 @@ struct cudaDeviceProp {
   int major;
   int minor;
   int multiProcessorCount;
+};
+struct cudaFuncAttributes {
+  size_t sharedSizeBytes;
 };
 struct cudaPointerAttributes {
   cudaMemoryType type;
@@ -92,6 +122,7 @@ struct Event;
 using Task = std::function<void()>;
 
 struct Launch {
+  const void* kernel;
   dim3 grid;
   dim3 block;
   size_t shared_bytes;
@@ -104,6 +135,8 @@ void block_barrier();
 // The last of 32 lanes to arrive runs `complete` on the arguments of all lanes.
 void warp_collective(const char* name, unsigned mask, void* argument, void (*complete)(void* const arguments[32]));
 int lane();
+void sync_warp(unsigned mask);
+void fence();
 
 void copy_asynchronously(void* to, const void* from, size_t bytes);
 void commit_copies();
@@ -112,6 +145,8 @@ void wait_for_copies(int groups_left);
 
 using cudaStream_t = emulation::Stream*;
 using cudaEvent_t = emulation::Event*;
+inline const cudaStream_t cudaStreamLegacy = reinterpret_cast<cudaStream_t>(1);
+inline const cudaStream_t cudaStreamPerThread = reinterpret_cast<cudaStream_t>(2);
 
 struct cudaLaunchConfig_t {
   dim3 gridDim;
@@ -138,6 +173,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
+cudaError_t cudaStreamGetDevice(cudaStream_t stream, int* device);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
@@ -149,10 +185,8 @@ cudaError_t cudaGetLastError();
 const char* cudaGetErrorString(cudaError_t error);
 const char* cudaGetErrorName(cudaError_t error);
 
-template <typename Function>
-cudaError_t cudaFuncSetAttribute(Function*, cudaFuncAttribute, int) {
-  return cudaSuccess;
-}
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
 template <typename Function>
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*, int, size_t) {
   *blocks = 2;
@@ -163,8 +197,9 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*
 template <typename... Expected, typename... Actual>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Expected...), Actual&&... arguments) {
   const std::tuple<std::remove_const_t<Expected>...> copies(arguments...);
-  return emulation::launch({config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream},
-                           [kernel, copies] { std::apply(kernel, copies); });
+  return emulation::launch(
+      {reinterpret_cast<const void*>(kernel), config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream},
+      [kernel, copies] { std::apply(kernel, copies); });
 }
 
 // ---------------------------------------------------------------- language
@@ -176,7 +211,7 @@ using std::isfinite;
 using std::isnan;
 
 inline void __syncthreads() { emulation::block_barrier(); }
-inline void __threadfence() {}
+inline void __threadfence() { emulation::fence(); }
 
 namespace emulation {
 template <typename T>
@@ -214,24 +249,31 @@ T __shfl_up_sync(unsigned mask, T value, unsigned distance) {
 }
 unsigned __ballot_sync(unsigned mask, int predicate);
 unsigned __reduce_add_sync(unsigned mask, unsigned value);
+unsigned __reduce_max_sync(unsigned mask, unsigned value);
 void __syncwarp(unsigned mask = 0xffffffffU);
 inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
 inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == 0xffffffffU; }
 
+// The compiler does not instrument atomics as plain accesses.
+#define THREEGATE_ATOMIC __attribute__((no_sanitize("thread")))
+
 template <typename T, typename U>
-T atomicAdd(T* address, U value) {
+THREEGATE_ATOMIC T atomicAdd(T* address, U value) {
+  emulation::note_access(address, sizeof(T), emulation::Access::kAtomic);
   const T old = *address;
   *address = static_cast<T>(old + static_cast<T>(value));
   return old;
 }
 template <typename T, typename U>
-T atomicOr(T* address, U value) {
+THREEGATE_ATOMIC T atomicOr(T* address, U value) {
+  emulation::note_access(address, sizeof(T), emulation::Access::kAtomic);
   const T old = *address;
   *address = old | static_cast<T>(value);
   return old;
 }
 template <typename T, typename U>
-T atomicMax(T* address, U value) {
+THREEGATE_ATOMIC T atomicMax(T* address, U value) {
+  emulation::note_access(address, sizeof(T), emulation::Access::kAtomic);
   const T old = *address;
   *address = old < static_cast<T>(value) ? static_cast<T>(value) : old;
   return old;
@@ -239,6 +281,11 @@ T atomicMax(T* address, U value) {
 
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline int __popcll(unsigned long long value) { return __builtin_popcountll(value); }
+inline unsigned __vminu2(unsigned a, unsigned b) {
+  const unsigned low = (a & 0xffffU) < (b & 0xffffU) ? a & 0xffffU : b & 0xffffU;
+  const unsigned high = a >> 16 < b >> 16 ? a >> 16 : b >> 16;
+  return high << 16 | low;
+}
 inline int __ffs(int value) { return __builtin_ffs(value); }
 inline unsigned __float_as_uint(float value) {
   unsigned bits;

@@ -12,4 +12,5 @@ module org.threegate.core {
   exports org.threegate.spi;
 
   uses org.threegate.spi.BindingProvider;
+  uses org.threegate.spi.CudaLibraryProvider;
 }

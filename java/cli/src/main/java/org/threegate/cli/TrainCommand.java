@@ -14,11 +14,11 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.logging.Level;
 import java.util.logging.Logger;
-import org.threegate.kernel.Context;
 import org.threegate.report.Account;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.observe.ConsoleCompletions;
 import org.threegate.rl.observe.ConsoleProgress;
+import org.threegate.rl.policy.ModelDevice;
 import org.threegate.rl.policy.Threads;
 import org.threegate.rl.rollout.PassRate;
 import org.threegate.rl.run.TrainingConfig;
@@ -126,7 +126,7 @@ final class TrainCommand implements Callable<Integer> {
     Threads.use(threads > 0 ? threads : Runtime.getRuntime().availableProcessors());
     ModelPlace.use("device", settings.model().device());
     Interruption.measure(
-        () -> Context.open(),
+        ModelDevice::openContext,
         spec.commandLine().getErr(),
         "run the same command with --resume to continue",
         (context, control) -> {

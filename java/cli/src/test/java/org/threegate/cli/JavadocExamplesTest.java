@@ -78,12 +78,15 @@ class JavadocExamplesTest {
   @TempDir Path classes;
 
   /**
-   * Returns the sources without those of the Spark module, which compiles its own examples, and of
-   * the FFM binding, which needs a newer JDK and runs its example in a test.
+   * Returns the sources without those of the modules for Spark and CUDA, which compile their own
+   * examples, and of the FFM binding, which needs a newer JDK and runs its example in a test.
    */
   private static Map<String, String> sources() throws IOException {
     return JavadocExamples.sources(
-        path -> !path.contains("/spark/") && !path.contains("/binding-ffm/"));
+        path ->
+            !path.contains("/spark/")
+                && !path.contains("/java/cuda/")
+                && !path.contains("/binding-ffm/"));
   }
 
   @Test

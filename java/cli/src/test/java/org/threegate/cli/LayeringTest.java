@@ -89,6 +89,8 @@ class LayeringTest {
           .definedBy("org.threegate.checkpoint..")
           .layer("binding")
           .definedBy("org.threegate.binding..")
+          .layer("cuda")
+          .definedBy("org.threegate.cuda..")
           .layer("run")
           .definedBy("org.threegate.run..")
           .layer("kernel")
@@ -105,6 +107,8 @@ class LayeringTest {
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("binding")
           .mayNotBeAccessedByAnyLayer()
+          .whereLayer("cuda")
+          .mayOnlyBeAccessedByLayers("policy")
           .whereLayer("report")
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("study")
@@ -205,6 +209,7 @@ class LayeringTest {
               "calibration",
               "cli",
               "binding",
+              "cuda",
               "patch",
               "patchGeometry",
               "pairing",
@@ -255,7 +260,18 @@ class LayeringTest {
               "org.threegate.report..",
               "org.threegate.spark..",
               "org.threegate.cli..",
+              "org.threegate.cuda..",
               "org.threegate.binding..");
+
+  /** Everything else works without the presets of CUDA. */
+  @ArchTest
+  static final ArchRule ONE_PACKAGE_KNOWS_THE_PRESETS_OF_CUDA =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("org.threegate.cuda..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("org.bytedeco.cuda..");
 
   @ArchTest
   static final ArchRule THE_LOOP_KNOWS_NO_ANALYSIS =

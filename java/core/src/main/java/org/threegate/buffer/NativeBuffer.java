@@ -136,7 +136,7 @@ public final class NativeBuffer implements AutoCloseable {
     long address = out.getLong(0);
     return new NativeBuffer(
         new NativeMemory(
-            binding, address, bytes, false, binding, () -> binding.memoryFree(address)));
+            binding, address, bytes, false, false, binding, () -> binding.memoryFree(address)));
   }
 
   /**
@@ -159,6 +159,7 @@ public final class NativeBuffer implements AutoCloseable {
             binding.addressOf(whole),
             whole.capacity(),
             direct.isReadOnly(),
+            false,
             direct,
             NativeMemory.NOTHING));
   }
@@ -175,12 +176,33 @@ public final class NativeBuffer implements AutoCloseable {
    */
   public static NativeBuffer wrap(
       KernelBinding binding, long address, long bytes, Object keptAlive) {
+    return wrapped(binding, address, bytes, keptAlive, false);
+  }
+
+  /**
+   * Wraps memory of a device without a copy. Kernels reach it. Methods of this class that read or
+   * write it throw an {@link UnsupportedOperationException}.
+   *
+   * @param binding binding to the native library
+   * @param address address of the first byte, on the device
+   * @param bytes number of bytes
+   * @param keptAlive owner of the memory, as for {@link #wrap(KernelBinding, long, long, Object)}
+   * @return a buffer over the same memory
+   */
+  public static NativeBuffer wrapOnDevice(
+      KernelBinding binding, long address, long bytes, Object keptAlive) {
+    return wrapped(binding, address, bytes, keptAlive, true);
+  }
+
+  private static NativeBuffer wrapped(
+      KernelBinding binding, long address, long bytes, Object keptAlive, boolean onDevice) {
     return new NativeBuffer(
         new NativeMemory(
             binding,
             requireMemory(address, bytes),
             bytes,
             false,
+            onDevice,
             Objects.requireNonNull(keptAlive),
             NativeMemory.NOTHING));
   }
@@ -203,6 +225,7 @@ public final class NativeBuffer implements AutoCloseable {
             requireMemory(address, bytes),
             bytes,
             true,
+            false,
             binding,
             Objects.requireNonNull(free)));
   }

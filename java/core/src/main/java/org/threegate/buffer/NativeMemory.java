@@ -51,6 +51,7 @@ final class NativeMemory implements Runnable {
   private final long address;
   private final long bytes;
   private final boolean readOnly;
+  private final boolean onDevice;
   private final Object keptAlive;
   private final Runnable free;
   private final Throwable allocation;
@@ -75,6 +76,7 @@ final class NativeMemory implements Runnable {
   /**
    * Describes memory.
    *
+   * @param onDevice whether only kernels can reach the memory
    * @param keptAlive owner of the memory, which stays reachable while the memory is used
    * @param free frees the memory, or {@link #NOTHING}
    */
@@ -83,12 +85,14 @@ final class NativeMemory implements Runnable {
       long address,
       long bytes,
       boolean readOnly,
+      boolean onDevice,
       Object keptAlive,
       Runnable free) {
     this.binding = binding;
     this.address = address;
     this.bytes = bytes;
     this.readOnly = readOnly;
+    this.onDevice = onDevice;
     this.keptAlive = keptAlive;
     this.free = free;
     this.allocation = TRACE && isOwned() ? new Throwable("allocated here, never closed") : null;
@@ -230,7 +234,7 @@ final class NativeMemory implements Runnable {
   ByteBuffer view(long offset, int length, boolean viewReadOnly) {
     Objects.checkFromIndexSize(offset, length, bytes);
     return littleEndian(
-        length == 0 ? ByteBuffer.allocateDirect(0) : binding.viewOf(address + offset, length),
+        length == 0 ? ByteBuffer.allocateDirect(0) : binding.viewOf(reachable(offset), length),
         viewReadOnly);
   }
 
@@ -241,7 +245,7 @@ final class NativeMemory implements Runnable {
     ByteBuffer slice = null;
     try {
       if (length > 0) {
-        slice = binding.viewOf(address + offset, length, () -> release(SLICE));
+        slice = binding.viewOf(reachable(offset), length, () -> release(SLICE));
       }
     } finally {
       if (slice == null) {
@@ -249,6 +253,15 @@ final class NativeMemory implements Runnable {
       }
     }
     return littleEndian(slice == null ? ByteBuffer.allocateDirect(0) : slice, readOnly);
+  }
+
+  /** Returns the address of a byte that the processor can reach. */
+  private long reachable(long offset) {
+    if (onDevice) {
+      throw new UnsupportedOperationException(
+          "the buffer lies in the memory of a device, which only kernels reach");
+    }
+    return address + offset;
   }
 
   private static ByteBuffer littleEndian(ByteBuffer view, boolean readOnly) {
@@ -287,7 +300,7 @@ final class NativeMemory implements Runnable {
     if (window == null) {
       long start = (long) index << WINDOW_BITS;
       long length = Math.min(WINDOW + OVERLAP, bytes - start);
-      window = littleEndian(binding.viewOf(address + start, length), readOnly);
+      window = littleEndian(binding.viewOf(reachable(start), length), readOnly);
       windows.setRelease(index, window);
     }
     return window;

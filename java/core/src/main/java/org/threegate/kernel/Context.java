@@ -7,6 +7,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongToIntFunction;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.loading.Bindings;
+import org.threegate.loading.CudaLibraries;
 import org.threegate.spi.Constants;
 import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
@@ -52,6 +53,7 @@ public final class Context implements AutoCloseable {
   private final NativeBuffer control; // the tg_control of the running call
   private final ReentrantLock lock = new ReentrantLock();
   private Interruption interruption;
+  private volatile long stream;
   private volatile boolean closed;
 
   private Context(KernelBinding binding, Device device, int deviceIndex, long handle) {
@@ -91,7 +93,8 @@ public final class Context implements AutoCloseable {
   }
 
   /**
-   * Opens a context on one of several CUDA devices.
+   * Opens a context on one of several CUDA devices. The first one of a process looks for cuBLAS and
+   * cuSOLVER; see {@link CudaLibraries}.
    *
    * @param device kind of processor
    * @param deviceIndex number of the CUDA device, from 0
@@ -112,17 +115,46 @@ public final class Context implements AutoCloseable {
     if (status != 0) {
       throw new KernelException(Status.of(status), Capabilities.text(block, OPEN_SCRATCH));
     }
+    if (device == Device.CUDA) {
+      CudaLibraries.state();
+    }
     return new Context(binding, device, deviceIndex, block.getLong(out));
   }
 
   /**
-   * Opens another context on the same device.
+   * Opens another context on the same device, with the same {@link #setStream stream}.
    *
    * @param threads threads of CPU kernels; 0 for one for each hardware thread
    * @return the context, which the caller closes
    */
   public Context another(int threads) {
-    return open(device, deviceIndex, threads);
+    Context other = open(device, deviceIndex, threads);
+    try {
+      if (stream != 0) {
+        other.setStream(stream);
+      }
+      return other;
+    } catch (KernelException e) {
+      other.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Sets the stream whose work later calls wait for. By default it is the legacy default stream of
+   * the device.
+   *
+   * @param handle a {@code cudaStream_t} or {@code CUstream} of the device of this context, which
+   *     stays open until another one is set or this context is closed; 0 for the legacy default
+   *     stream
+   * @throws KernelException INVALID_ARGUMENT if it belongs to another device, or if this context is
+   *     one of the CPU and the handle is not 0
+   */
+  public void setStream(long handle) {
+    try (Call call = begin()) {
+      call.check(binding.contextSetStream(this.handle, handle));
+      stream = handle;
+    }
   }
 
   /** {@return the name of the binding: {@code "jni"} or {@code "ffm"}} */
@@ -133,6 +165,11 @@ public final class Context implements AutoCloseable {
   /** {@return the device on which kernels run, if they support it} */
   public Device device() {
     return device;
+  }
+
+  /** {@return the number of the CUDA device, from 0; 0 on the CPU} */
+  public int deviceIndex() {
+    return deviceIndex;
   }
 
   /** {@return the number of threads of CPU kernels, including the caller's} */
@@ -173,6 +210,23 @@ public final class Context implements AutoCloseable {
    */
   public NativeBuffer wrap(long address, long bytes, Object keptAlive) {
     return NativeBuffer.wrap(binding, address, bytes, keptAlive);
+  }
+
+  /**
+   * Wraps memory of the device of this context without a copy. Kernels that run on the device read
+   * it there; see {@link NativeBuffer#wrapOnDevice}.
+   *
+   * @param address address of the first byte, on the device
+   * @param bytes number of bytes
+   * @param keptAlive owner of the memory, which stays reachable as long as the buffer does
+   * @return a buffer over the same memory
+   * @throws IllegalStateException if this context is one of the CPU
+   */
+  public NativeBuffer wrapOnDevice(long address, long bytes, Object keptAlive) {
+    if (device == Device.CPU) {
+      throw new IllegalStateException("a context of the CPU does not reach the memory of a device");
+    }
+    return NativeBuffer.wrapOnDevice(binding, address, bytes, keptAlive);
   }
 
   /**

@@ -3,6 +3,7 @@ package org.threegate.kernel;
 import java.util.List;
 import java.util.Locale;
 import org.threegate.loading.Bindings;
+import org.threegate.loading.CudaLibraries;
 
 /**
  * Reports what Threegate can use on this machine, and why it does not use more.
@@ -66,6 +67,9 @@ public final class Doctor {
     line(text, "device", machine.cudaDevices() > 0 ? "cuda" : "cpu");
     line(text, "", machine.cuda());
     line(text, "", machine.cudaReason());
+    if (machine.cudaDevices() > 0) {
+      line(text, "cuSOLVER", CudaLibraries.state());
+    }
     line(text, "CPU", machine.cpu() + ", " + machine.hardwareThreads() + " threads");
     line(text, "SIMD", machine.simd());
     line(text, "", machine.simdReason());

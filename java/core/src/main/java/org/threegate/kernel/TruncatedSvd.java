@@ -108,7 +108,7 @@ public final class TruncatedSvd {
     TRIANGLE(Constants.SVD_TRIANGLE),
     /** Refinement of the singular vectors of a matrix nearby. */
     TRACKED(Constants.SVD_TRACKED),
-    /** Block Lanczos on the Gram matrix in float32, for few triplets of a large matrix. */
+    /** Block Lanczos, for few triplets of a large matrix, and beyond a short side of 16384. */
     BLOCK_LANCZOS(Constants.SVD_BLOCK_LANCZOS),
     /** Subspace iteration with Chebyshev filters in float32, on a CUDA device. */
     CHEBYSHEV(Constants.SVD_CHEBYSHEV);
@@ -285,6 +285,42 @@ public final class TruncatedSvd {
    */
   public static List<Result> of(Context context, List<Request> requests, Control control) {
     return of(context, requests, List.of(), control);
+  }
+
+  /**
+   * {@return the memory that a decomposition needs beside its result, in bytes} The entries of the
+   * matrix are not read.
+   *
+   * @param context context that would run the kernel
+   * @param request what to decompose
+   */
+  public static long workspaceBytes(Context context, Request request) {
+    long optionsAt = Structs.OPERAND_SIZEOF;
+    long resultAt = optionsAt + Structs.SVD_OPTIONS_SIZEOF;
+    long sizeAt = resultAt + Structs.SVD_RESULT_SIZEOF;
+    long termsAt = sizeAt + Structs.WORKSPACE_SIZE_SIZEOF;
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(termsAt + termBytes(request));
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      request.matrix().write(structs, address, 0, termsAt, leases);
+      writeOptions(structs, optionsAt, request);
+      // A query writes no result, so that any address will do.
+      writeResult(structs, resultAt, request, address);
+      structs.putLong(sizeAt + Structs.WORKSPACE_SIZE_SIZE, Structs.WORKSPACE_SIZE_SIZEOF);
+      call.check(
+          context
+              .binding()
+              .svdWorkspace(
+                  context.handle(),
+                  address,
+                  0,
+                  1,
+                  address + optionsAt,
+                  address + resultAt,
+                  address + sizeAt));
+      return structs.getLong(sizeAt + Structs.WORKSPACE_SIZE_HOST_BYTES);
+    }
   }
 
   private static List<Result> of(

@@ -26,6 +26,7 @@ record GeometryJson(
     List<MasksJson> masksByAlphaAndRank,
     Optional<Banding> magnitudeMatchedDispersion,
     Optional<String> spectrumOmitted,
+    Optional<String> wholeSpectrumOmitted,
     Optional<SparsityNull> sparsityNull,
     Optional<String> trivialCause,
     Optional<Rescaling> rescaling,
@@ -63,6 +64,7 @@ record GeometryJson(
         masks.size() > 1 ? masks : List.of(),
         measured.flatMap(TensorGeometry::magnitudeMatchedDispersion),
         measured.flatMap(TensorGeometry::spectrumOmitted),
+        measured.flatMap(TensorGeometry::wholeSpectrumOmitted),
         measured
             .flatMap(TensorGeometry::sparsity)
             .map(

@@ -12,7 +12,6 @@ import org.threegate.analysis.geometry.SpectrumMeasure;
 import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.NullEstimate;
-import org.threegate.analysis.statistics.Spectra;
 
 /** Spectral measures of an update at one rank. */
 record SpectrumJson(
@@ -102,7 +101,7 @@ record SpectrumJson(
     Optional<NullDraws> matched = measure.draws(NullModel.NORM_MATCHED);
     return new SpectrumJson(
         geometry.rank(),
-        "dense",
+        geometry.isLeading() ? "blocks" : "dense",
         geometry.converged(),
         geometry.nss(),
         estimate(matched, NullDraws::nss, geometry.nss()),
@@ -124,8 +123,8 @@ record SpectrumJson(
             .or(() -> Optional.of(isotropic(measure))),
         geometry.energy().leftEnergy(),
         geometry.energy().rightEnergy(),
-        Spectra.stableRank(geometry.update()),
-        Spectra.effectiveRank(geometry.update()),
+        geometry.stableRank(),
+        geometry.effectiveRank(),
         nulls(measure),
         Arrays.copyOf(geometry.base(), geometry.rank()),
         Arrays.copyOf(geometry.tuned(), geometry.rank()));

@@ -19,7 +19,6 @@ import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.RatioProfile;
-import org.threegate.analysis.statistics.Spectra;
 import org.threegate.analysis.statistics.Totals;
 
 /**
@@ -229,11 +228,8 @@ public final class TensorTable {
     columns.add(
         Column.spectrum("principalEnergy", measure -> measure.geometry().principalEnergy()));
     drawn(columns, "principalEnergy", NullDraws::principalEnergy, Geometry::principalEnergy);
-    columns.add(
-        Column.spectrum("stableRank", measure -> Spectra.stableRank(measure.geometry().update())));
-    columns.add(
-        Column.spectrum(
-            "effectiveRank", measure -> Spectra.effectiveRank(measure.geometry().update())));
+    columns.add(Column.spectrum("stableRank", measure -> measure.geometry().stableRank()));
+    columns.add(Column.spectrum("effectiveRank", measure -> measure.geometry().effectiveRank()));
     columns.add(Column.spectrum("residualBase", measure -> measure.geometry().residualBase()));
     columns.add(Column.spectrum("residualTuned", measure -> measure.geometry().residualTuned()));
   }

@@ -115,7 +115,9 @@ public final class TerminalReport {
                     "spectral drift NSS: median %.3e, largest %.3e over %d matrices",
                     drift.median(),
                     drift.max(),
-                    report.spectra().size()));
+                    report.spectra().stream()
+                        .filter(measure -> !measure.geometry().isLeading())
+                        .count()));
     report
         .largestAngle()
         .ifPresent(

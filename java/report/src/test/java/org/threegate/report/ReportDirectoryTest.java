@@ -119,7 +119,7 @@ class ReportDirectoryTest {
         new Geometry(
             1,
             new Geometry.SingularValues(
-                new double[] {3, 1}, new double[] {3.5, 1}, new double[] {0.5, 0.25}),
+                new double[] {3, 1}, new double[] {3.5, 1}, new double[] {0.5, 0.25}, false),
             new Geometry.Angles(new double[] {1e-3}, new double[] {2e-3}),
             new Energy(4, 2, 1, 1),
             new Geometry.Certificate(1e-9, 2e-9, true));

@@ -31,6 +31,7 @@ public final class ChildJvm {
   private List<String> options = List.of();
   private Map<String, String> environment = Map.of();
   private List<String> before = List.of();
+  private List<Path> added = List.of();
   private Predicate<String> left = entry -> true;
 
   /**
@@ -69,6 +70,12 @@ public final class ChildJvm {
     return this;
   }
 
+  /** Adds entries to the class path. */
+  public ChildJvm with(List<Path> entries) {
+    added = List.copyOf(entries);
+    return this;
+  }
+
   /** Sets a shell command that runs before the program. */
   public ChildJvm before(String command) {
     before = List.of("sh", "-c", command + "; exec \"$@\"", "sh");
@@ -88,8 +95,10 @@ public final class ChildJvm {
     command.add("-XX:ErrorFile=/dev/stderr");
     command.addAll(options);
     String classPath =
-        Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
-            .filter(left)
+        Stream.concat(
+                Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                    .filter(left),
+                added.stream().map(Path::toString))
             .collect(Collectors.joining(File.pathSeparator));
     command.addAll(List.of("-cp", classPath, program.getName()));
     command.addAll(arguments);

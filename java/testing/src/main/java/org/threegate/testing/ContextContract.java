@@ -84,6 +84,52 @@ interface ContextContract {
   }
 
   @Test
+  default void aContextOfADeviceFollowsAStream() {
+    long perThread = 2; // cudaStreamPerThread
+    try (Context context = Context.open(DEVICE, 1)) {
+      context.setStream(0);
+      if (DEVICE == Context.Device.CPU) {
+        assertThatThrownBy(() -> context.setStream(perThread))
+            .isInstanceOfSatisfying(
+                KernelException.class,
+                e -> assertThat(e.status()).isEqualTo(Status.INVALID_ARGUMENT))
+            .hasMessage("stream is a stream; a context of the CPU takes NULL only");
+      } else {
+        context.setStream(perThread);
+      }
+      try (Context other = context.another(1)) {
+        assertThat(other.device()).isEqualTo(DEVICE);
+        assertThat(other.deviceIndex()).isEqualTo(context.deviceIndex());
+      }
+    }
+  }
+
+  @Test
+  default void onlyKernelsReachTheMemoryOfADevice() {
+    try (Context context = Context.open(DEVICE, 1);
+        NativeBuffer host = context.allocate(8);
+        NativeBuffer.Lease memory = host.lease()) {
+      if (DEVICE == Context.Device.CPU) {
+        assertThatThrownBy(() -> context.wrapOnDevice(memory.address(), 8, host))
+            .hasMessage("a context of the CPU does not reach the memory of a device");
+        return;
+      }
+      NativeBuffer buffer = context.wrapOnDevice(memory.address(), 8, host);
+      for (Runnable access :
+          List.<Runnable>of(
+              () -> buffer.getLong(0),
+              () -> buffer.putInt(0, 1),
+              () -> buffer.getDoubles(0, 1),
+              () -> buffer.slice(0, 8))) {
+        assertThatThrownBy(access::run)
+            .hasMessage("the buffer lies in the memory of a device, which only kernels reach");
+      }
+      buffer.close();
+      assertThat(buffer.isClosed()).isTrue();
+    }
+  }
+
+  @Test
   default void aContextTakesOneCallAtATime() throws InterruptedException {
     try (Context context = Context.open(DEVICE, 1);
         NativeBuffer memory = context.allocate(1L << 30);

@@ -264,7 +264,7 @@ public final class Claims {
       SpectrumMeasure spectrum = measured.geometry().judged().get(0);
       List<NullEstimate> nulls = spectrum.estimates(NullDraws::nss);
       double observed = spectrum.geometry().nss();
-      if (!nulls.isEmpty()) {
+      if (!spectrum.geometry().isLeading() && !nulls.isEmpty()) {
         tests.add(
             test(
                 measured,

@@ -1,7 +1,6 @@
 package org.threegate.analysis.compare;
 
 import java.util.Collection;
-import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.geometry.GeometryMeasurement;
@@ -33,6 +32,16 @@ public final class PairMeasurement {
   private static final double SQUARES = 72;
   private static final double TRIPLETS = 64;
   private static final double COPIES = 10;
+
+  // The Krylov space of a matrix without a square: its vectors beyond twice the triplets, bytes for
+  // each entry of them, bytes of its blocks for each entry of a side, and bytes of its tiles.
+  private static final double ROOM = 2112;
+  private static final double SPACE = 8;
+  private static final double BLOCKS = 3072;
+  private static final double TILES = 1.5e8;
+
+  /** Decompositions of a matrix without a square: three, and four draws of three null models. */
+  private static final double DECOMPOSITIONS = 15;
 
   private PairMeasurement() {}
 
@@ -66,6 +75,10 @@ public final class PairMeasurement {
     if (!geometry || pair.dimensions() < 2 || shorter == 0) {
       return pair.bytes();
     }
+    if (shorter > GeometryMeasurement.LONGEST_WHOLE_SIDE) {
+      // Each vector of a space is multiplied with the matrix and its transpose.
+      return pair.bytes() + (long) (DECOMPOSITIONS * 4 * ROOM * shorter * longer);
+    }
     // Three decompositions; null models cost about as much again.
     return pair.bytes() + (long) (6 * shorter * shorter * (longer + 4 * shorter));
   }
@@ -92,17 +105,24 @@ public final class PairMeasurement {
    * @return number of bytes; 0 for pairs whose geometry is not measured
    */
   public static long memory(WeightPair pair, GeometryOptions options) {
-    long shorter = Math.min(pair.rows(), pair.columns());
-    long longer = Math.max(pair.rows(), pair.columns());
-    if (pair.dimensions() < 2 || shorter == 0 || shorter > GeometryMeasurement.LONGEST_SHORT_SIDE) {
+    return pair.dimensions() < 2 ? 0 : memory(pair.rows(), pair.columns(), options);
+  }
+
+  /** Estimates the native memory for the geometry of a matrix. */
+  static long memory(long rows, long columns, GeometryOptions options) {
+    long shorter = Math.min(rows, columns);
+    long longer = Math.max(rows, columns);
+    if (shorter == 0 || !GeometryMeasurement.decomposes(shorter, options)) {
       return 0;
     }
-    double rank = Math.min(shorter, Collections.max(options.ranksOf(shorter)));
-    // The Gram matrix and what its eigenproblem needs, triplets of three matrices and their
-    // workspace, and copies of the update.
-    return (long)
-        (SQUARES * shorter * shorter
-            + TRIPLETS * rank * (shorter + longer)
-            + COPIES * shorter * longer);
+    double triplets = GeometryMeasurement.triplets(shorter, options);
+    double space = 2 * triplets + ROOM;
+    // The Gram matrix and what its eigenproblem needs, or a space and its projected problem.
+    double solver =
+        shorter > GeometryMeasurement.LONGEST_WHOLE_SIDE
+            ? SPACE * space * (shorter + 3 * space) + BLOCKS * (shorter + longer) + TILES
+            : SQUARES * shorter * shorter;
+    // Triplets of three matrices and their workspace, and copies of the update.
+    return (long) (solver + TRIPLETS * triplets * (shorter + longer) + COPIES * shorter * longer);
   }
 }

@@ -186,8 +186,8 @@ public final class Trajectory {
     Arrays.fill(locking, Double.NaN);
     boolean decomposes =
         diffs.stream().allMatch(diff -> diff.nonFinite() == 0 && diff.deltaSquares() > 0)
-            && Math.min(first.base().rows(), first.base().columns())
-                <= GeometryMeasurement.LONGEST_SHORT_SIDE;
+            && GeometryMeasurement.decomposes(
+                Math.min(first.base().rows(), first.base().columns()), options);
     if (decomposes) {
       locking = locking(context, pairs, control);
     }

@@ -21,7 +21,7 @@ import org.threegate.kernel.TruncatedSvd;
  * these measures only together with their null models, which measure random updates.
  *
  * @param rank number k of leading directions
- * @param values all singular values
+ * @param values singular values
  * @param angles principal angles between the leading subspaces before and after
  * @param energy energy of ΔW in the leading subspaces of W0
  * @param certificate accuracy of the decompositions
@@ -29,13 +29,15 @@ import org.threegate.kernel.TruncatedSvd;
 public record Geometry(
     int rank, SingularValues values, Angles angles, Energy energy, Certificate certificate) {
   /**
-   * All singular values, descending.
+   * Singular values, descending.
    *
    * @param base σ(W0)
    * @param tuned σ(W+)
    * @param update σ(ΔW)
+   * @param isLeading whether these are leading values only, because the short side is too long for
+   *     all of them
    */
-  public record SingularValues(double[] base, double[] tuned, double[] update) {
+  public record SingularValues(double[] base, double[] tuned, double[] update, boolean isLeading) {
     /** Copies the arrays. */
     public SingularValues {
       base = base.clone();
@@ -116,6 +118,9 @@ public record Geometry(
     }
   }
 
+  /** Number of leading singular values of an update of which not all are computed. */
+  private static final int LEADING_OF_UPDATE = 16;
+
   private static Energy energy(ProjectedEnergy.Result energy) {
     return new Energy(energy.total(), energy.left(), energy.right(), energy.both());
   }
@@ -123,15 +128,29 @@ public record Geometry(
   /** Returns the leading triplets of a matrix and all its singular values. */
   static TruncatedSvd.Result decompose(
       Context context, Operand matrix, long rank, double tolerance, Control control) {
-    TruncatedSvd.Request request = TruncatedSvd.Request.of(matrix, rank, tolerance).withSpectrum();
+    return solve(context, TruncatedSvd.Request.of(matrix, rank, tolerance).withSpectrum(), control);
+  }
+
+  /** Returns the leading triplets of a matrix. */
+  static TruncatedSvd.Result leading(
+      Context context, Operand matrix, long rank, double tolerance, Control control) {
+    return solve(context, TruncatedSvd.Request.of(matrix, rank, tolerance), control);
+  }
+
+  private static TruncatedSvd.Result solve(
+      Context context, TruncatedSvd.Request request, Control control) {
     return TruncatedSvd.of(context, List.of(request), control).get(0);
+  }
+
+  private static double[] values(TruncatedSvd.Result result) {
+    return result.spectrum().orElseGet(result::values);
   }
 
   /**
    * Measures at several ranks.
    *
-   * @param before triplets of the base, at least as many as the largest rank, and all its singular
-   *     values
+   * @param before triplets of the base, at least as many as the largest rank. Without all its
+   *     singular values, leading values alone are computed of the other matrices, too
    */
   static List<Geometry> of(
       Context context,
@@ -142,10 +161,16 @@ public record Geometry(
       double tolerance,
       Control control) {
     int largest = Collections.max(ranks);
-    TruncatedSvd.Request difference = TruncatedSvd.Request.spectrum(tuned, tolerance).minus(base);
-    try (TruncatedSvd.Result after = decompose(context, tuned, largest, tolerance, control);
-        TruncatedSvd.Result update =
-            TruncatedSvd.of(context, List.of(difference), control).get(0)) {
+    boolean isLeading = before.spectrum().isEmpty();
+    TruncatedSvd.Request difference =
+        isLeading
+            ? TruncatedSvd.Request.of(tuned, Math.min(LEADING_OF_UPDATE, before.rank()), tolerance)
+            : TruncatedSvd.Request.spectrum(tuned, tolerance);
+    try (TruncatedSvd.Result after =
+            isLeading
+                ? leading(context, tuned, largest + 1L, tolerance, control)
+                : decompose(context, tuned, largest, tolerance, control);
+        TruncatedSvd.Result update = solve(context, difference.minus(base), control)) {
       List<Geometry> all = new ArrayList<>();
       for (int rank : ranks) {
         Matrix left = before.left().orElseThrow().firstRows(rank);
@@ -153,10 +178,7 @@ public record Geometry(
         all.add(
             new Geometry(
                 rank,
-                new SingularValues(
-                    before.spectrum().orElseThrow(),
-                    after.spectrum().orElseThrow(),
-                    update.spectrum().orElseThrow()),
+                new SingularValues(values(before), values(after), values(update), isLeading),
                 new Angles(
                     PrincipalAngles.of(context, left, after.left().orElseThrow().firstRows(rank)),
                     PrincipalAngles.of(
@@ -219,14 +241,42 @@ public record Geometry(
     return certificate.converged;
   }
 
-  /** {@return the spectral drift NSS = ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂; NaN if W0 is zero} */
-  public double nss() {
-    return Spectra.nss(base(), tuned());
+  /** {@return whether only leading singular values are known} */
+  public boolean isLeading() {
+    return values.isLeading();
   }
 
-  /** {@return r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN if the update is zero} */
+  /**
+   * {@return the spectral drift NSS = ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂; NaN if W0 is zero, or if only
+   * leading singular values are known}
+   */
+  public double nss() {
+    return isLeading() ? Double.NaN : Spectra.nss(base(), tuned());
+  }
+
+  /**
+   * {@return r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN if the update is zero, or if only leading
+   * singular values are known}
+   */
   public double rSpec() {
-    return Ratio.of(Spectra.distance(base(), tuned()), Spectra.norm(update()));
+    return isLeading()
+        ? Double.NaN
+        : Ratio.of(Spectra.distance(base(), tuned()), Spectra.norm(update()));
+  }
+
+  /** {@return the stable rank of the update, ‖ΔW‖_F² / ‖ΔW‖₂²; NaN if the update is zero} */
+  public double stableRank() {
+    return isLeading()
+        ? Ratio.of(energy.total(), deltaSpectralNorm() * deltaSpectralNorm())
+        : Spectra.stableRank(update());
+  }
+
+  /**
+   * {@return the effective rank of the update: exp of the entropy of the normalized σ²; NaN if the
+   * update is zero, or if only leading singular values are known}
+   */
+  public double effectiveRank() {
+    return isLeading() ? Double.NaN : Spectra.effectiveRank(update());
   }
 
   /** {@return γ_k = σ_k(W0) − σ_{k+1}(W0)} */

@@ -50,8 +50,14 @@ import org.threegate.kernel.TruncatedSvd;
  * }</pre>
  */
 public final class GeometryMeasurement {
-  /** Largest short side of a matrix that the kernels decompose. */
-  public static final long LONGEST_SHORT_SIDE = 16384;
+  /**
+   * Largest short side of a matrix whose singular values are all computed. Only the leading ones of
+   * larger matrices are, and measures of all values are omitted.
+   */
+  public static final long LONGEST_WHOLE_SIDE = 16384;
+
+  /** Short side over the number of triplets, at least, of a matrix beyond that. */
+  private static final long LEAST_SHARE = 4;
 
   /**
    * Number of extra directions beyond the largest rank. The last directions mix most with these, so
@@ -176,7 +182,12 @@ public final class GeometryMeasurement {
     return pair.transposed() ? geometry.transposed() : geometry;
   }
 
-  private static TensorGeometry of(
+  /**
+   * Measures one matrix, whose base may be decomposed already.
+   *
+   * @param known leading triplets of the base; without a spectrum, only leading values are computed
+   */
+  static TensorGeometry of(
       Context context,
       String name,
       Operand base,
@@ -187,8 +198,11 @@ public final class GeometryMeasurement {
     if (base.rows() == 0 || base.columns() == 0) {
       return TensorGeometry.omitted("it has no entries");
     }
-    if (Math.min(base.rows(), base.columns()) > LONGEST_SHORT_SIDE) {
-      return TensorGeometry.omitted("its short side is longer than " + LONGEST_SHORT_SIDE);
+    if (!decomposes(Math.min(base.rows(), base.columns()), options)) {
+      return TensorGeometry.omitted(
+          "its short side is longer than "
+              + LONGEST_WHOLE_SIDE
+              + ", and the rank is above a quarter of it");
     }
     Bf16Diff.Profiles mask = Bf16Diff.Profiles.MASK;
     Bf16Diff.Result diff = Bf16Diff.compare(context, new Bf16Diff.Pair(base, tuned, mask), control);
@@ -223,9 +237,30 @@ public final class GeometryMeasurement {
   public static TruncatedSvd.Result decompose(
       Context context, Operand base, GeometryOptions options, Control control) {
     long shorter = Math.min(base.rows(), base.columns());
-    long rank = Collections.max(options.ranksOf(shorter)) + (long) BEYOND;
-    return Geometry.decompose(
-        context, base, Math.toIntExact(Math.min(rank, shorter)), options.tolerance(), control);
+    long triplets = triplets(shorter, options);
+    return shorter > LONGEST_WHOLE_SIDE
+        ? Geometry.leading(context, base, triplets, options.tolerance(), control)
+        : Geometry.decompose(context, base, triplets, options.tolerance(), control);
+  }
+
+  /**
+   * {@return whether a matrix can be decomposed}
+   *
+   * @param shorter length of its shorter side
+   * @param options ranks
+   */
+  public static boolean decomposes(long shorter, GeometryOptions options) {
+    return shorter <= LONGEST_WHOLE_SIDE || LEAST_SHARE * triplets(shorter, options) <= shorter;
+  }
+
+  /**
+   * {@return the number of triplets of the base that the measures need}
+   *
+   * @param shorter length of the shorter side of the matrix
+   * @param options ranks
+   */
+  public static long triplets(long shorter, GeometryOptions options) {
+    return Math.min(Collections.max(options.ranksOf(shorter)) + (long) BEYOND, shorter);
   }
 
   private static double seconds(long from) {
@@ -241,7 +276,7 @@ public final class GeometryMeasurement {
     try {
       List<Geometry> geometries = geometries(before, tuned, timer);
       Geometry first = geometries.get(0);
-      if (Double.isNaN(first.nss()) || Double.isNaN(first.rSpec())) {
+      if (!first.isLeading() && (Double.isNaN(first.nss()) || Double.isNaN(first.rSpec()))) {
         return TensorGeometry.omitted(TOO_SMALL);
       }
       TensorGeometry.Causes causes = causes(before, diff, timer);
@@ -321,6 +356,9 @@ public final class GeometryMeasurement {
             new NullSampler.Settings(ranks, draws, options.tolerance(), seed),
             control);
     for (NullModel model : options.nulls()) {
+      if (!sampler.canDraw(model)) {
+        continue;
+      }
       List<NullDraws> sampled = sampler.draw(model);
       for (int i = 0; i < ranks.size(); i++) {
         nulls.get(i).add(sampled.get(i));

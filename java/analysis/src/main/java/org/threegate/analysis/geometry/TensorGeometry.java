@@ -74,6 +74,19 @@ public record TensorGeometry(
    */
   public record SparsityNulls(NullEstimate gaussian, NullEstimate permuted) {}
 
+  /**
+   * {@return why measures of all singular values are missing, if others are not; empty if none is
+   * missing}
+   */
+  public Optional<String> wholeSpectrumOmitted() {
+    return spectra.stream().limit(1).anyMatch(own -> own.geometry().isLeading())
+        ? Optional.of(
+            "its short side is longer than "
+                + GeometryMeasurement.LONGEST_WHOLE_SIDE
+                + ", so that only leading singular values are computed")
+        : Optional.empty();
+  }
+
   /** Reason why nothing was measured of a matrix that no training changed. */
   public static final String UNCHANGED = "it is unchanged";
 

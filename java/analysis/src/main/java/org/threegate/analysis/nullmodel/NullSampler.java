@@ -126,8 +126,9 @@ public final class NullSampler {
    * @param base the matrix before the update
    * @param tuned the matrix after it
    * @param decomposed leading triplets of the base, at least as many as the largest rank
-   * @param baseValues all singular values of the base, descending
-   * @param updateValues all singular values of the update, descending
+   * @param baseValues all singular values of the base, descending, or its leading ones if {@code
+   *     decomposed} is without a spectrum
+   * @param updateValues all singular values of the update, descending, or its leading ones
    * @param deviation standard deviation of the norm-matched Gaussian entries, before rounding
    */
   public record Update(
@@ -215,6 +216,24 @@ public final class NullSampler {
 
   private double[] scaled(double[] values) {
     return Arrays.stream(values).map(value -> value / unit).toArray();
+  }
+
+  /**
+   * {@return whether a null model can be drawn} If only leading singular values are known, draws
+   * are matrices in float32 whose leading triplets are computed.
+   *
+   * @param model null model of the updates
+   */
+  public boolean canDraw(NullModel model) {
+    return !isLeading() || (model != NullModel.SPECTRUM_PRESERVING && fitsFloat());
+  }
+
+  private boolean isLeading() {
+    return before.spectrum().isEmpty();
+  }
+
+  private boolean fitsFloat() {
+    return Math.abs(Math.getExponent(unit)) < LARGEST_EXPONENT;
   }
 
   /** The measures of one random update, one element per rank. */
@@ -349,8 +368,7 @@ public final class NullSampler {
 
   /** Returns whether updates are sampled entry by entry. They must be representable in float32. */
   private boolean isSmall() {
-    int exponent = Math.getExponent(unit);
-    return shortSide() < FEWEST_DIRECTIONS && Math.abs(exponent) < LARGEST_EXPONENT;
+    return shortSide() < FEWEST_DIRECTIONS && fitsFloat();
   }
 
   private boolean isTall() {
@@ -366,7 +384,7 @@ public final class NullSampler {
   private record NormalLaw(double[] variances, Optional<EnergyNoise> noise) {}
 
   private IntFunction<Drawn> independent(NullModel model) {
-    Optional<NormalLaw> law = isSmall() ? Optional.empty() : law(model);
+    Optional<NormalLaw> law = isSmall() || isLeading() ? Optional.empty() : law(model);
     if (law.isPresent()) {
       // Use a separate random stream for each model.
       long own = seed + model.ordinal();
@@ -530,7 +548,7 @@ public final class NullSampler {
                 ProjectedEnergy.ofDifference(
                     context, Operand.of(matrix), base, new ProjectedEnergy.Bases(left0, right0))));
       }
-      return drawn(true, baseValues, after.spectrum().orElseThrow(), left, right, energy);
+      return drawn(true, baseValues, after.spectrum(), left, right, energy);
     } finally {
       matrix.buffer().close();
     }
@@ -542,9 +560,10 @@ public final class NullSampler {
 
   private TruncatedSvd.Result decompose(Matrix matrix) {
     TruncatedSvd.Request request =
-        TruncatedSvd.Request.of(Operand.of(matrix), Collections.max(ranks), settings.tolerance())
-            .withSpectrum();
-    return TruncatedSvd.of(context, List.of(request), control).get(0);
+        TruncatedSvd.Request.of(Operand.of(matrix), Collections.max(ranks), settings.tolerance());
+    return TruncatedSvd.of(
+            context, List.of(isLeading() ? request : request.withSpectrum()), control)
+        .get(0);
   }
 
   private double[] angles(Matrix leading, Matrix vectors) {
@@ -554,11 +573,11 @@ public final class NullSampler {
   private static Drawn drawn(
       boolean decomposed,
       double[] base,
-      double[] after,
+      Optional<double[]> after,
       List<double[]> left,
       List<double[]> right,
       List<Energy> energy) {
-    double distance = Spectra.distance(base, after);
+    double distance = after.map(own -> Spectra.distance(base, own)).orElse(Double.NaN);
     return new Drawn(
         decomposed,
         Ratio.of(distance, Spectra.norm(base)),
@@ -595,7 +614,7 @@ public final class NullSampler {
           drawn(
               false,
               scaledBase,
-              after.values(),
+              Optional.of(after.values()),
               isTall() ? after.longAngles() : after.shortAngles(),
               isTall() ? after.shortAngles() : after.longAngles(),
               energy);
@@ -636,7 +655,7 @@ public final class NullSampler {
       return drawn(
           true,
           scaledBase,
-          after.spectrum().orElseThrow(),
+          after.spectrum(),
           isTall() ? ofLong : ofShort,
           isTall() ? ofShort : ofLong,
           energy);

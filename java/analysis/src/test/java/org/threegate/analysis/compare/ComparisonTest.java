@@ -27,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
@@ -38,6 +39,7 @@ import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.Totals;
+import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.DigestKind;
 import org.threegate.checkpoint.Identity;
@@ -46,8 +48,12 @@ import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.checkpoint.weight.DoubleRows;
+import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.TruncatedSvd;
 import org.threegate.run.CancelledException;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.MemoryBudget;
@@ -60,6 +66,8 @@ import org.threegate.testing.SharedData;
 @ExtendWith(NativeLeaks.class)
 @Tag("binding")
 class ComparisonTest {
+  private static final double TOLERANCE_OF_MEMORY = 1e-6;
+
   private static final Optional<GeometryOptions> GEOMETRY =
       Optional.of(
           new GeometryOptions(
@@ -137,7 +145,10 @@ class ComparisonTest {
   /** A matrix that is left out of the geometry must not count towards its memory. */
   @Test
   void matricesWithoutGeometryNeedNoMemory() throws IOException {
-    long side = GeometryMeasurement.LONGEST_SHORT_SIDE + 1;
+    long side = GeometryMeasurement.LONGEST_WHOLE_SIDE + 1;
+    GeometryOptions half =
+        new GeometryOptions(
+            List.of(), List.of(0.5), List.of(0.5), List.of(), 2, TOLERANCE_OF_MEMORY, 0);
     String header =
         "{\"large\":{\"dtype\":\"BF16\",\"shape\":[%d,%d],\"data_offsets\":[0,%d]}}"
             .formatted(side, side, 2 * side * side);
@@ -151,7 +162,45 @@ class ComparisonTest {
         Checkpoint large = Checkpoint.open(context, path)) {
       List<WeightPair> pairs = Pairing.of(large, large, name -> true).pairs();
       assertThat(pairs).hasSize(1);
-      assertThat(PairMeasurement.items(pairs, GEOMETRY.orElseThrow())).isEmpty();
+      assertThat(PairMeasurement.items(pairs, half)).isEmpty();
+      assertThat(PairMeasurement.items(pairs, GEOMETRY.orElseThrow())).hasSize(1);
+    }
+  }
+
+  /** The estimate covers what a decomposition needs, by either path, and is not far above it. */
+  @ParameterizedTest
+  @CsvSource({
+    "2000,2000,0.1",
+    "1500,9000,0.1",
+    "9000,1500,0.02",
+    "8192,8192,0.1",
+    "16384,16384,0.01",
+    "16385,16385,0.001",
+    "17000,17000,0.1",
+    "20000,16500,0.05",
+    "16500,60000,0.01"
+  })
+  void theMemoryOfADecompositionIsEstimated(long rows, long columns, double share) {
+    GeometryOptions options =
+        new GeometryOptions(
+            List.of(), List.of(share), List.of(0.5), List.of(), 2, TOLERANCE_OF_MEMORY, 0);
+    long shorter = Math.min(rows, columns);
+    long triplets = GeometryMeasurement.triplets(shorter, options);
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        NativeBuffer entries = context.allocate(rows * columns)) {
+      TruncatedSvd.Request request =
+          TruncatedSvd.Request.of(
+              Operand.of(Matrix.of(entries, Dtype.F8_E4M3, rows, columns)),
+              triplets,
+              TOLERANCE_OF_MEMORY);
+      boolean isWhole = shorter <= GeometryMeasurement.LONGEST_WHOLE_SIDE;
+      long workspace =
+          TruncatedSvd.workspaceBytes(context, isWhole ? request.withSpectrum() : request);
+      // The triplets of the base stay while another matrix is decomposed.
+      long needed = workspace + 2 * 8 * triplets * (rows + columns);
+      long estimate = PairMeasurement.memory(rows, columns, options);
+      assertThat(estimate).isGreaterThanOrEqualTo(needed);
+      assertThat(estimate - 10 * rows * columns).isLessThan(2 * needed);
     }
   }
 

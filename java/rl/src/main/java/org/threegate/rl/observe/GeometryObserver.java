@@ -158,10 +158,10 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     for (String name : base.keySet()) {
       Tensor weight = taken.policy().matrix(name, taken.masters()).detach();
       Tensor rounded = weight.to(ScalarType.BFloat16);
-      try (TensorMemory before = TensorMemory.of(context, base.get(name));
-          TensorMemory previous = TensorMemory.of(context, last.get(name));
-          TensorMemory now = TensorMemory.of(context, weight);
-          TensorMemory storedNow = TensorMemory.of(context, rounded)) {
+      try (TensorMemory before = TensorMemory.inPlace(context, base.get(name));
+          TensorMemory previous = TensorMemory.inPlace(context, last.get(name));
+          TensorMemory now = TensorMemory.inPlace(context, weight);
+          TensorMemory storedNow = TensorMemory.inPlace(context, rounded)) {
         Bf16Diff.Pair fromBase =
             new Bf16Diff.Pair(before.operand(), now.operand(), Bf16Diff.Profiles.NONE);
         Bf16Diff.Pair fromLast =

@@ -5,6 +5,8 @@ import java.util.Optional;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.threegate.kernel.Capabilities;
+import org.threegate.kernel.Context;
 
 /**
  * The device of all models in the process: the CPU, or a GPU when libtorch was built with CUDA (the
@@ -72,6 +74,24 @@ public final class ModelDevice {
   /** {@return the device} */
   public static synchronized String name() {
     return name;
+  }
+
+  /**
+   * Opens a context on the device of models, so that kernels read weights where they lie. It is one
+   * of the CPU if models are there, or if this build has no kernels for the device.
+   *
+   * @return the context, which the caller closes
+   */
+  public static Context openContext() {
+    String place = name();
+    if (!place.equals(HOST)) {
+      int index =
+          place.contains(":") ? Integer.parseInt(place.substring(place.indexOf(':') + 1)) : 0;
+      if (index < Capabilities.query().cudaDevices()) {
+        return Context.open(Context.Device.CUDA, index, 0);
+      }
+    }
+    return Context.open();
   }
 
   private static synchronized Optional<Device> current() {

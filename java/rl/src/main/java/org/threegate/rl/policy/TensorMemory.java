@@ -1,9 +1,7 @@
 package org.threegate.rl.policy;
 
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.threegate.buffer.NativeBuffer;
-import org.threegate.dtype.Dtype;
+import org.threegate.cuda.TorchTensors;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
@@ -20,45 +18,35 @@ import org.threegate.kernel.Operand;
  * }</pre>
  */
 public final class TensorMemory implements AutoCloseable {
-  private final NativeBuffer buffer;
   private final Matrix matrix;
 
-  private TensorMemory(NativeBuffer buffer, Matrix matrix) {
-    this.buffer = buffer;
+  private TensorMemory(Matrix matrix) {
     this.matrix = matrix;
   }
 
   /**
-   * Wraps the memory of a tensor.
+   * Wraps the memory of a tensor, or that of a copy on the CPU if it lies on a GPU.
    *
    * @param context the context of the kernels
-   * @param given a contiguous tensor in float32, float64, bfloat16 or float16. A vector becomes a
-   *     matrix with one row
+   * @param given a tensor, as {@link TorchTensors#matrix} takes it
    * @return the wrapper, which the caller closes
    */
   public static TensorMemory of(Context context, Tensor given) {
-    Tensor tensor = ModelDevice.onHost(given);
-    Dtype dtype = dtype(tensor.scalar_type());
-    if (!tensor.is_contiguous()) {
-      throw new IllegalArgumentException("the tensor must be contiguous");
-    }
-    long rows = tensor.dim() < 2 ? 1 : tensor.size(0);
-    long columns = rows == 0 ? 0 : tensor.numel() / rows;
-    NativeBuffer buffer =
-        context.wrap(tensor.data_ptr().address(), tensor.numel() * dtype.bytes(), tensor);
-    return new TensorMemory(buffer, Matrix.of(buffer, dtype, rows, columns));
+    return new TensorMemory(TorchTensors.matrix(context, ModelDevice.onHost(given)));
   }
 
-  private static Dtype dtype(ScalarType type) {
-    return switch (type.intern()) {
-      case Float -> Dtype.F32;
-      case Double -> Dtype.F64;
-      case BFloat16 -> Dtype.BF16;
-      case Half -> Dtype.F16;
-      default ->
-          throw new IllegalArgumentException(
-              "unsupported dtype " + type + "; kernels need a floating-point type");
-    };
+  /**
+   * Wraps the memory of a tensor where it lies, for kernels that run on the device of the context.
+   * A tensor that the context does not reach is copied to the CPU.
+   *
+   * @param context the context of the kernels
+   * @param given a tensor, as {@link TorchTensors#matrix} takes it
+   * @return the wrapper, which the caller closes
+   */
+  public static TensorMemory inPlace(Context context, Tensor given) {
+    return TorchTensors.reaches(context, given)
+        ? new TensorMemory(TorchTensors.matrix(context, given))
+        : of(context, given);
   }
 
   /** {@return the memory as a matrix, which is valid until this object is closed} */
@@ -73,6 +61,6 @@ public final class TensorMemory implements AutoCloseable {
 
   @Override
   public void close() {
-    buffer.close();
+    matrix.buffer().close();
   }
 }

@@ -434,6 +434,7 @@ class DecoderTest {
       try (TensorMemory memory = TensorMemory.of(context, weight);
           TensorMemory old = TensorMemory.of(context, before)) {
         assertThat(memory.matrix().rows()).isEqualTo(20);
+        assertThat(TensorMemory.inPlace(context, weight).matrix().rows()).isEqualTo(20);
         assertThat(Bf16Diff.compare(context, old.operand(), memory.operand()).changed()).isZero();
         weight.detach().select(0, 3).mul_(new Scalar(1.5));
         assertThat(Bf16Diff.compare(context, old.operand(), memory.operand()).changed())
@@ -441,7 +442,7 @@ class DecoderTest {
       }
       Tensor gaps = weight.detach().transpose(0, 1);
       assertThatThrownBy(() -> TensorMemory.of(context, gaps))
-          .hasMessage("the tensor must be contiguous");
+          .hasMessage("the rows of the tensor must be contiguous");
       assertThatThrownBy(() -> TensorMemory.of(context, Tensors.of(new long[] {1}, 1)))
           .hasMessageContaining("kernels need a floating-point type");
     }

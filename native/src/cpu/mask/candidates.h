@@ -1,6 +1,7 @@
-// The last step of a selection by scores, for entries that float32 could not decide. The CPU and the device share it.
-#ifndef THREEGATE_COMMON_CANDIDATES_H
-#define THREEGATE_COMMON_CANDIDATES_H
+// The last step of a selection by scores, for entries that float32 could not decide. The device has the same operations in
+// cuda/mask/screening_kernels.cu.
+#ifndef THREEGATE_CPU_MASK_CANDIDATES_H
+#define THREEGATE_CPU_MASK_CANDIDATES_H
 
 #include <algorithm>
 #include <cmath>
@@ -40,4 +41,4 @@ void take_largest(const tg_mask_scores& scores, std::vector<Candidate>& candidat
 
 }  // namespace threegate
 
-#endif  // THREEGATE_COMMON_CANDIDATES_H
+#endif  // THREEGATE_CPU_MASK_CANDIDATES_H
