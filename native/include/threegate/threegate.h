@@ -600,9 +600,9 @@ TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrice
  *
  * Beyond a short side of 16384 no matrix of its order is formed. The triplets come from a Krylov space whose memory is bounded
  * (Wu and Simon, "Thick-restart Lanczos method for large symmetric eigenvalue problems", 2000), and the workspace is
- * proportional to rank * (rows + columns). The same is done from 8192 on for up to one triplet in 128. Beyond 16384 a spectrum,
- * a start, and a rank above a quarter of the short side are TG_UNSUPPORTED, as is a side above 2^31 - 1 for any matrix.
- * Tolerances below 1e-7 need singular values that are not as small relative to the first one.
+ * proportional to rank * (rows + columns). There a spectrum, a start, and a rank above a quarter of the short side are
+ * TG_UNSUPPORTED, as is a side above 2^31 - 1 for any matrix. Tolerances below 1e-7 need singular values that are not as
+ * small relative to the first one.
  *
  * Several matrices are solved at the same time, each by one thread. Fewer matrices than threads are solved one after the other,
  * each by all threads. Results do not depend on the number of threads. All results are filled. The call returns TG_OK if every

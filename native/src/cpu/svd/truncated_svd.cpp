@@ -40,15 +40,10 @@ bool tries_mixed(const View& view, const tg_svd_options& options, const tg_svd_r
          options.tolerance < kSingleTolerance;
 }
 
-// From this order on, a Krylov space saves much memory for up to one vector in kFew. Whether it saves time there was not
-// measured.
-constexpr int64_t kLarge = 8192;
-constexpr int64_t kFew = 128;
-
 // Returns whether the matrix is solved by blocks, without any matrix of the order of its short side.
 bool takes_blocks(const View& view, const tg_svd_options& options, const tg_svd_result& result, int64_t longest_whole) {
-  return options.vectors != 0 && result.spectrum == nullptr && block_solver_suits(view, options.rank) &&
-         (view.short_side > longest_whole || (view.short_side >= kLarge && kFew * options.rank <= view.short_side));
+  return view.short_side > longest_whole && options.vectors != 0 && result.spectrum == nullptr &&
+         block_solver_suits(view, options.rank);
 }
 
 }  // namespace
