@@ -150,24 +150,10 @@ bool BlockLanczos::solve(SimdLevel level, int64_t size, bool& converged, double 
   if (!(last > 0)) {
     return false;
   }
-  const lapack_int block = blas_size(block_);
-  blas().single.syrk(CblasRowMajor, CblasLower, CblasNoTrans, block, blas_size(order_), 1.0F, row(size), blas_size(order_), 0.0F,
-                     overlap_, block);
-  double largest = 0;
-  for (int64_t i = 0; i < rank_; ++i) {
-    const float* part = combinations_ + i * size + size - block_;
-    double square = 0;
-    for (int64_t j = 0; j < block_; ++j) {
-      for (int64_t k = 0; k <= j; ++k) {
-        square += (j == k ? 1 : 2) * static_cast<double>(overlap_[j * block_ + k]) * static_cast<double>(part[j]) *
-                  static_cast<double>(part[k]);
-      }
-    }
-    largest = std::max(largest, square);
-  }
+  const double longest = longest_combination(row(size), block_, order_, combinations_ + size - block_, size, rank_, overlap_);
   // The residual of a triplet is that of the eigenvector divided by the singular value. Half of the tolerance is left for
   // rounding.
-  converged = std::sqrt(largest) <= tolerance / 2 * std::sqrt(first * last);
+  converged = longest <= tolerance / 2 * std::sqrt(first * last);
   return true;
 }
 

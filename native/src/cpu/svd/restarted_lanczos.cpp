@@ -132,26 +132,12 @@ auto RestartedLanczos<T>::solve(SimdLevel level, int64_t count, double tolerance
   if (!(first > 0)) {
     return Progress::kFailed;
   }
-  const lapack_int block = blas_size(block_);
-  blas().functions<T>().syrk(CblasRowMajor, CblasLower, CblasNoTrans, block, blas_size(order_), T{1}, row(size_),
-                             blas_size(order_), T{0}, overlap_, block);
-  double largest = 0;
-  for (int64_t i = 0; i < rank_; ++i) {
-    const T* part = combinations_ + i * size_ + size_ - block_;
-    double square = 0;
-    for (int64_t j = 0; j < block_; ++j) {
-      for (int64_t k = 0; k <= j; ++k) {
-        square += (j == k ? 1 : 2) * static_cast<double>(overlap_[j * block_ + k]) * static_cast<double>(part[j]) *
-                  static_cast<double>(part[k]);
-      }
-    }
-    largest = std::max(largest, square);
-  }
+  const double longest = longest_combination(row(size_), block_, order_, combinations_ + size_ - block_, size_, rank_, overlap_);
   // The residual of a triplet is that of the eigenvector divided by the singular value. Half of the tolerance is left for
   // rounding, and no more than rounding is asked for. Vectors with values far below the tolerance may be combined.
   const double least = std::max(last, tolerance * tolerance / 4 * first);
   const double rounding = 2 * static_cast<double>(std::numeric_limits<T>::epsilon()) * first;
-  const bool converged = std::sqrt(std::max(largest, 0.0)) <= std::max(tolerance / 2 * std::sqrt(first * least), rounding);
+  const bool converged = longest <= std::max(tolerance / 2 * std::sqrt(first * least), rounding);
   return converged ? Progress::kConverged : Progress::kGoesOn;
 }
 

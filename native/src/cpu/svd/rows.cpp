@@ -1,5 +1,7 @@
 #include "rows.h"
 
+#include <algorithm>
+#include <cmath>
 #include <type_traits>
 
 #include "cpu/support/blas.h"
@@ -14,6 +16,26 @@ void project_out(const T* rows, int64_t from, int64_t count, int64_t length, T* 
                  blas_size(length), rows, blas_size(length), T{0}, products, blas_size(from));
   functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(count), blas_size(length), blas_size(from), T{-1}, products,
                  blas_size(from), rows, blas_size(length), T{1}, own, blas_size(length));
+}
+
+template <typename T>
+double longest_combination(const T* rows, int64_t count, int64_t length, const T* weights, int64_t stride, int64_t combinations,
+                           T* overlap) {
+  blas().functions<T>().syrk(CblasRowMajor, CblasLower, CblasNoTrans, blas_size(count), blas_size(length), T{1}, rows,
+                             blas_size(length), T{0}, overlap, blas_size(count));
+  double largest = 0;
+  for (int64_t i = 0; i < combinations; ++i) {
+    const T* own = weights + i * stride;
+    double square = 0;
+    for (int64_t j = 0; j < count; ++j) {
+      for (int64_t k = 0; k <= j; ++k) {
+        square += (j == k ? 1 : 2) * static_cast<double>(overlap[j * count + k]) * static_cast<double>(own[j]) *
+                  static_cast<double>(own[k]);
+      }
+    }
+    largest = std::max(largest, square);
+  }
+  return std::sqrt(largest);
 }
 
 namespace {
@@ -73,5 +95,7 @@ bool orthonormalise_rows(double* rows, int64_t from, int64_t to, int64_t length,
 
 template void project_out(const float*, int64_t, int64_t, int64_t, float*, float*);
 template void project_out(const double*, int64_t, int64_t, int64_t, double*, double*);
+template double longest_combination(const float*, int64_t, int64_t, const float*, int64_t, int64_t, float*);
+template double longest_combination(const double*, int64_t, int64_t, const double*, int64_t, int64_t, double*);
 
 }  // namespace threegate::svd

@@ -28,6 +28,12 @@ void divide(T* values, int64_t count, double divisor) {
 template <typename T>
 void project_out(const T* rows, int64_t from, int64_t count, int64_t length, T* own, T* products);
 
+// The length of the longest of some combinations of rows, which are count x length. The weights of a combination are `stride`
+// after those of the one before it. `overlap` takes the products of the rows.
+template <typename T>
+double longest_combination(const T* rows, int64_t count, int64_t length, const T* weights, int64_t stride, int64_t combinations,
+                           T* overlap);
+
 // Makes the rows from .. to - 1 orthogonal to the rows before them, with the given number of `projections`, and orthonormal among
 // themselves. The latter takes three passes of Cholesky QR, the first of them shifted. `products` has room for (to - from) x from
 // numbers, and `overlap` for the square of to - from. With a `copy` of thin_copy_size() the projection suits a few rows. Returns
