@@ -270,8 +270,10 @@ public final class NativeBuffer implements AutoCloseable {
    *
    * @return the lease, which the caller closes
    * @throws IllegalStateException if the buffer is closed
+   * @throws UnsupportedOperationException if the memory is that of a device
    */
   public Lease lease() {
+    memory.requireReachable();
     return new Lease(false);
   }
 
@@ -280,9 +282,33 @@ public final class NativeBuffer implements AutoCloseable {
    *
    * @return the lease, which the caller closes
    * @throws IllegalStateException if the buffer is closed
-   * @throws UnsupportedOperationException if the buffer is read-only
+   * @throws UnsupportedOperationException if the buffer is read-only, or if the memory is that of a
+   *     device
    */
   public Lease leaseForOutput() {
+    memory.requireReachable();
+    return leaseOnDeviceForOutput();
+  }
+
+  /**
+   * Takes a lease as {@link #lease} does, also of memory of a device, for a call that runs there.
+   *
+   * @return the lease, which the caller closes
+   * @throws IllegalStateException if the buffer is closed
+   */
+  public Lease leaseOnDevice() {
+    return new Lease(false);
+  }
+
+  /**
+   * Takes a lease as {@link #leaseForOutput} does, also of memory of a device, for a call that runs
+   * there.
+   *
+   * @return the lease, which the caller closes
+   * @throws IllegalStateException if the buffer is closed
+   * @throws UnsupportedOperationException if the buffer is read-only
+   */
+  public Lease leaseOnDeviceForOutput() {
     requireWritable();
     return new Lease(true);
   }

@@ -255,12 +255,17 @@ final class NativeMemory implements Runnable {
     return littleEndian(slice == null ? ByteBuffer.allocateDirect(0) : slice, readOnly);
   }
 
-  /** Returns the address of a byte that the processor can reach. */
-  private long reachable(long offset) {
+  /** Throws if only kernels can reach the memory. */
+  void requireReachable() {
     if (onDevice) {
       throw new UnsupportedOperationException(
           "the buffer lies in the memory of a device, which only kernels reach");
     }
+  }
+
+  /** Returns the address of a byte that the processor can reach. */
+  private long reachable(long offset) {
+    requireReachable();
     return address + offset;
   }
 

@@ -242,7 +242,7 @@ public final class Bf16Diff {
     try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(termsAt + termBytes);
         NativeBuffer vectors = context.allocate(vectorBytes);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       long vector = leases.takeOutput(vectors);
       structs.putLong(optionsAt + Structs.DIFF_OPTIONS_SIZE, Structs.DIFF_OPTIONS_SIZEOF);

@@ -198,7 +198,7 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(at.bytes());
         NativeBuffer words = changed.copyTo(context);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       at.write(structs, address, leases.take(words), leases);
       structs
@@ -257,7 +257,7 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(at.bytes());
         NativeBuffer masks = context.allocate(Sizes.product(words, sets.size() + 1L));
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       long masksAt = leases.take(masks);
       changed.writeTo(masks, 0);
@@ -363,7 +363,7 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
       return codesAt() + 4L * (model.bins.length + model.ends.length);
     }
 
-    void write(NativeBuffer structs, long address, long changed, List<NativeBuffer.Lease> leases) {
+    void write(NativeBuffer structs, long address, long changed, Operand.Leases leases) {
       model.base.write(structs, address, Structs.CHANGE_MODEL_SIZEOF, leases);
       structs
           .putInts(codesAt(), hasRanges() ? model.ends : model.bins)

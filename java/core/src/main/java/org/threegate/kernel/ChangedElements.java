@@ -212,7 +212,7 @@ public final class ChangedElements implements AutoCloseable {
     long changedAt = entriesAt + Structs.PATCH_ENTRIES_SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(changedAt + Long.BYTES);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       structs
           .putLong(Structs.PATCH_PAIR_SIZE, Structs.PATCH_PAIR_SIZEOF)
@@ -250,7 +250,7 @@ public final class ChangedElements implements AutoCloseable {
     long changedAt = entriesAt + Structs.PATCH_ENTRIES_SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(changedAt + Long.BYTES);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       structs
           .putLong(Structs.PATCH_FILES_SIZE, Structs.PATCH_FILES_SIZEOF)
@@ -316,7 +316,7 @@ public final class ChangedElements implements AutoCloseable {
     requireLike(target);
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(Structs.PATCH_ENTRIES_SIZEOF);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       entries(structs, 0, 0, count, leases);
       long to = leases.takeOutput(target.buffer()) + target.offset();
@@ -336,7 +336,7 @@ public final class ChangedElements implements AutoCloseable {
     requireLike(target);
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(Structs.PATCH_ENTRIES_SIZEOF + Long.BYTES);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       entries(structs, 0, 0, count, leases);
       long to = leases.take(target.buffer()) + target.offset();
@@ -361,7 +361,7 @@ public final class ChangedElements implements AutoCloseable {
    */
   public void toGaps(long previous) {
     try (Context.Call call = context.begin();
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.takeOutput(positions);
       call.run(unused -> context.binding().patchGaps(context.handle(), address, count, previous));
     }
@@ -375,7 +375,7 @@ public final class ChangedElements implements AutoCloseable {
    */
   public void toPositions(long previous) {
     try (Context.Call call = context.begin();
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.takeOutput(positions);
       call.run(
           unused -> context.binding().patchPositions(context.handle(), address, count, previous));
@@ -415,7 +415,7 @@ public final class ChangedElements implements AutoCloseable {
           to.bytes() + " bytes for " + from.count() + " elements of " + from.width());
     }
     try (Context.Call call = context.begin();
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long source = leases.take(from.buffer()) + from.offset();
       long target = leases.takeOutput(to);
       call.run(

@@ -86,7 +86,7 @@ public final class FiniteDifferences {
     long roundingAt = Structs.DISPLACEMENT_SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(roundingAt + 8);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       structs
           .putLong(Structs.DISPLACEMENT_SIZE, Structs.DISPLACEMENT_SIZEOF)
@@ -118,7 +118,7 @@ public final class FiniteDifferences {
     long sumsAt = Structs.GRADIENT_DIFFERENCE_SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(sumsAt + Structs.DIFFERENCE_SUMS_SIZEOF);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       structs
           .putLong(Structs.GRADIENT_DIFFERENCE_SIZE, Structs.GRADIENT_DIFFERENCE_SIZEOF)

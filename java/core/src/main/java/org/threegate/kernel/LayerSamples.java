@@ -134,7 +134,7 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(at);
         NativeBuffer out = context.allocate(Sizes.product(8L * count, tokens + 1L));
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       structs.putLong(Structs.LAYER_SAMPLES_SIZE, Structs.LAYER_SAMPLES_SIZEOF);
       Operand.writeMatrix(input, structs, Structs.LAYER_SAMPLES_INPUT, leases);

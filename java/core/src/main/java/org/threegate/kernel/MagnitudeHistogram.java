@@ -92,7 +92,7 @@ public final class MagnitudeHistogram {
         NativeBuffer firstWords = first.copyTo(context);
         NativeBuffer secondWords = second.copyTo(context);
         NativeBuffer counts = context.allocate(4 * bytes);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       matrix.write(structs, address, 0, leases);
       long firstAddress = leases.take(firstWords);
@@ -178,7 +178,7 @@ public final class MagnitudeHistogram {
         NativeBuffer structs = context.allocate(matrix.structBytes());
         NativeBuffer numbers =
             context.allocate(Sizes.product(8, Sizes.sum(Sizes.sum(CODES, rows), columns)));
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       numbers.putDoubles(0, table);
       long address = leases.take(structs);
       matrix.write(structs, address, 0, leases);
@@ -221,7 +221,7 @@ public final class MagnitudeHistogram {
     long codesAt = Sizes.sum(columnsAt, Sizes.product(8L * count, columns));
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(codesAt + 4L * codes.length);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       matrix.write(structs, address, 0, leases);
       structs.putInts(codesAt, codes);

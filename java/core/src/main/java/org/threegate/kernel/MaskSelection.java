@@ -67,7 +67,7 @@ public final class MaskSelection {
     requireVectors(right, rank);
     try (NativeBuffer structs = context.allocate(structBytes(0));
         NativeBuffer values = context.allocate(8L * rank);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       values.putDoubles(0, Arrays.copyOf(triplets.values(), rank));
       structs
           .putLong(Structs.MASK_SCORES_MATRIX, 0)
@@ -130,7 +130,7 @@ public final class MaskSelection {
   private static Mask ofMatrix(
       Context context, Operand matrix, long count, boolean smallest, Control control) {
     try (NativeBuffer structs = context.allocate(structBytes(matrix.structBytes()));
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       matrix.write(structs, address, structBytes(0), leases);
       for (int field = Structs.MASK_SCORES_VALUES; field < Structs.MASK_SCORES_SIZEOF; field += 8) {
@@ -160,7 +160,7 @@ public final class MaskSelection {
     KernelBinding binding = context.binding();
     try (Context.Call call = control.begin(context);
         NativeBuffer bits = context.allocate(8L * words);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       long bitsAddress = leases.takeOutput(bits);
       Workspace.use(

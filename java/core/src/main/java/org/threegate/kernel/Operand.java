@@ -129,13 +129,12 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
   }
 
   /** Writes the struct at {@code at} and its terms after it, and takes leases on all buffers. */
-  void write(NativeBuffer struct, long address, long at, List<NativeBuffer.Lease> leases) {
+  void write(NativeBuffer struct, long address, long at, Leases leases) {
     write(struct, address, at, at + Structs.OPERAND_SIZEOF, leases);
   }
 
   /** Writes the struct at {@code at} and its terms at {@code terms}, for arrays of structs. */
-  void write(
-      NativeBuffer struct, long address, long at, long terms, List<NativeBuffer.Lease> leases) {
+  void write(NativeBuffer struct, long address, long at, long terms, Leases leases) {
     struct.putLong(at + Structs.OPERAND_SIZE, Structs.OPERAND_SIZEOF);
     writeMatrix(values, struct, at + Structs.OPERAND_VALUES, leases);
     for (int i = 0; i < Structs.MATRIX_SIZEOF; i += 8) {
@@ -158,8 +157,7 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
   }
 
   /** Writes an array of {@code tg_low_rank}. */
-  static void writeTerms(
-      List<LowRank> terms, NativeBuffer struct, long at, List<NativeBuffer.Lease> leases) {
+  static void writeTerms(List<LowRank> terms, NativeBuffer struct, long at, Leases leases) {
     long term = at;
     for (LowRank product : terms) {
       writeMatrix(product.left(), struct, term + Structs.LOW_RANK_LEFT, leases);
@@ -169,18 +167,29 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     }
   }
 
-  static void writeMatrix(
-      Matrix matrix, NativeBuffer struct, long at, List<NativeBuffer.Lease> leases) {
-    NativeBuffer.Lease lease = matrix.buffer().lease();
-    leases.add(lease);
-    matrix.write(struct, at, lease.address());
+  static void writeMatrix(Matrix matrix, NativeBuffer struct, long at, Leases leases) {
+    matrix.write(struct, at, leases.take(matrix.buffer()));
   }
 
-  /** Leases of one call, and memory that is only needed for it. */
+  /**
+   * Leases of one call, and memory that is only needed for it. A call of a CUDA context may lease
+   * memory of a device.
+   */
   static final class Leases extends ArrayList<NativeBuffer.Lease> implements AutoCloseable {
     private static final long serialVersionUID = 1L;
 
     private final transient List<NativeBuffer> owned = new ArrayList<>();
+    private final boolean onDevice;
+
+    /** Begins without leases, for a call that runs on the processor. */
+    Leases() {
+      onDevice = false;
+    }
+
+    /** Begins without leases, for a call of a context. */
+    Leases(Context context) {
+      onDevice = context.device() == Context.Device.CUDA;
+    }
 
     /** Allocates memory for this call. */
     NativeBuffer allocate(Context context, long bytes) {
@@ -191,14 +200,15 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
 
     /** Takes a lease and returns the address. */
     long take(NativeBuffer buffer) {
-      NativeBuffer.Lease lease = buffer.lease();
+      NativeBuffer.Lease lease = onDevice ? buffer.leaseOnDevice() : buffer.lease();
       add(lease);
       return lease.address();
     }
 
     /** Takes a lease for output and returns the address. */
     long takeOutput(NativeBuffer buffer) {
-      NativeBuffer.Lease lease = buffer.leaseForOutput();
+      NativeBuffer.Lease lease =
+          onDevice ? buffer.leaseOnDeviceForOutput() : buffer.leaseForOutput();
       add(lease);
       return lease.address();
     }

@@ -1,6 +1,5 @@
 package org.threegate.kernel;
 
-import java.util.List;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Structs;
 
@@ -86,7 +85,7 @@ public record Residual(Operand base, Operand tuned, Rescaling.Factors factors) {
   }
 
   /** Writes the struct at the start of a buffer, and takes leases. */
-  void write(NativeBuffer structs, long address, List<NativeBuffer.Lease> leases) {
+  void write(NativeBuffer structs, long address, Operand.Leases leases) {
     base.write(structs, address, Structs.RESIDUAL_SIZEOF, leases);
     tuned.write(structs, address, tunedAt(), leases);
     long rowsAt = factorsAt();

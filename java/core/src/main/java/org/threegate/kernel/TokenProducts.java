@@ -77,7 +77,7 @@ public final class TokenProducts {
     try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);
         NativeBuffer numbers = context.allocate(8 * (count + weights.length));
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       Operand.writeMatrix(left, structs, 0, leases);
       Operand.writeMatrix(right, structs, rightAt, leases);

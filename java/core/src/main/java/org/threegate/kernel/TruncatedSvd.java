@@ -301,7 +301,7 @@ public final class TruncatedSvd {
     long termsAt = sizeAt + Structs.WORKSPACE_SIZE_SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(termsAt + termBytes(request));
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       request.matrix().write(structs, address, 0, termsAt, leases);
       writeOptions(structs, optionsAt, request);
@@ -368,7 +368,7 @@ public final class TruncatedSvd {
     KernelBinding binding = context.binding();
     try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(bytes);
-        Operand.Leases leases = new Operand.Leases()) {
+        Operand.Leases leases = new Operand.Leases(context)) {
       long address = leases.take(structs);
       for (int i = 0; i < count; i++) {
         Request request = requests.get(i);

@@ -26,7 +26,9 @@ import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
+import org.threegate.kernel.PrincipalAngles;
 import org.threegate.kernel.Status;
+import org.threegate.kernel.TruncatedSvd;
 import org.threegate.loading.Bindings;
 
 /** Tests bindings, capabilities and contexts. */
@@ -126,6 +128,28 @@ interface ContextContract {
       }
       buffer.close();
       assertThat(buffer.isClosed()).isTrue();
+    }
+  }
+
+  /** The processor would end the process with a signal. */
+  @Test
+  default void aContextOfTheCpuRefusesTheMemoryOfADevice() {
+    try (Context cpu = Context.open(Context.Device.CPU, 1);
+        NativeBuffer host = cpu.allocate(64);
+        NativeBuffer there = NativeBuffer.wrapOnDevice(Bindings.get(), 1, 64, host)) {
+      Matrix matrix = Matrix.of(there, Dtype.F32, 4, 4);
+      Operand operand = Operand.of(matrix);
+      for (Runnable call :
+          List.<Runnable>of(
+              there::lease,
+              there::leaseForOutput,
+              () -> Bf16Diff.compare(cpu, operand, operand),
+              () -> PrincipalAngles.of(cpu, matrix, matrix),
+              () -> TruncatedSvd.of(cpu, TruncatedSvd.Request.of(operand, 1, 1e-6)).close())) {
+        assertThatThrownBy(call::run)
+            .isInstanceOf(UnsupportedOperationException.class)
+            .hasMessage("the buffer lies in the memory of a device, which only kernels reach");
+      }
     }
   }
 
