@@ -30,6 +30,9 @@ namespace emulation {
 namespace {
 
 constexpr size_t kStackBytes = size_t{256} << 10;
+// From one stack to the next. The odd number of cache lines between them spreads the frames of the threads over all sets of the
+// caches. At a distance of a power of two, the same place of all stacks has one set, and each switch of threads misses.
+constexpr size_t kStackStride = kStackBytes + size_t{17} * 64;
 constexpr int kWarp = 32;
 constexpr int kMaxThreads = 1024;
 constexpr int kPoison = 0xff;  // uninitialised shared memory is NaN
@@ -42,6 +45,7 @@ struct Copy {
 
 struct Thread {
   void* pointer = nullptr;
+  uint3 index{};
   void* fake_stack = nullptr;
   bool finished = false;
   int copy_group = 0;
@@ -63,7 +67,7 @@ class Executor {
  public:
   ~Executor() {
     if (stacks_ != nullptr) {
-      munmap(stacks_, kMaxThreads * kStackBytes);
+      munmap(stacks_, kMaxThreads * kStackStride);
     }
   }
 
@@ -161,19 +165,22 @@ class Executor {
     }
     if (stacks_ == nullptr) {
       void* const memory =
-          mmap(nullptr, kMaxThreads * kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+          mmap(nullptr, kMaxThreads * kStackStride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (memory == MAP_FAILED) {
         fail("no memory for stacks");
       }
       stacks_ = static_cast<unsigned char*>(memory);
       threads_.resize(kMaxThreads);
     }
+    for (unsigned i = 0; i < static_cast<unsigned>(count_); ++i) {
+      threads_[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+    }
     const auto first_stack = reinterpret_cast<uintptr_t>(stacks_);
-    races::begin_launch(count_, {first_stack, first_stack + kMaxThreads * kStackBytes});
+    races::begin_launch(count_, {first_stack, first_stack + kMaxThreads * kStackStride});
   }
 
   // The lowest address of the stack of a thread.
-  [[nodiscard]] unsigned char* stack(int thread) const { return stacks_ + static_cast<size_t>(thread) * kStackBytes; }
+  [[nodiscard]] unsigned char* stack(int thread) const { return stacks_ + static_cast<size_t>(thread) * kStackStride; }
 
   void run_block(uint64_t index, const Launch& launch) {
     blockIdx = {static_cast<unsigned>(index % launch.grid.x), static_cast<unsigned>(index / launch.grid.x % launch.grid.y),
@@ -269,8 +276,7 @@ class Executor {
 
   void set_index() const {
     if (current_ >= 0) {
-      const auto i = static_cast<unsigned>(current_);
-      threadIdx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+      threadIdx = threads_[static_cast<size_t>(current_)].index;
     }
   }
 
