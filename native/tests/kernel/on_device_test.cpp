@@ -533,12 +533,16 @@ TEST_F(OnDevice, CurvatureOfManyTokensIsThatOfTheCpu) {
   for (size_t i = 0; i < expected.sums.size(); ++i) {
     ASSERT_NEAR(expected.sums[i], found.sums[i], 1e-2) << i;
   }
-  const support::DeviceMemory memory(static_cast<int64_t>(numbers.size()) * 4);
-  std::memcpy(memory.get(), numbers.data(), numbers.size() * 4);
-  const Found there = measure(context.get(), static_cast<const float*>(memory.get()));
-  EXPECT_EQ(found.slopes, there.slopes);
-  EXPECT_EQ(found.squares, there.squares);
-  EXPECT_EQ(found.sums, there.sums);
+  // Numbers on the device are aligned to their size, and not to the words of kernels.
+  for (const size_t offset : {size_t{0}, size_t{1}}) {
+    const support::DeviceMemory memory(static_cast<int64_t>(numbers.size() + offset) * 4);
+    float* const data = static_cast<float*>(memory.get()) + offset;
+    std::memcpy(data, numbers.data(), numbers.size() * 4);
+    const Found there = measure(context.get(), data);
+    EXPECT_EQ(found.slopes, there.slopes);
+    EXPECT_EQ(found.squares, there.squares);
+    EXPECT_EQ(found.sums, there.sums);
+  }
 }
 
 // The numbers have the same bits as on the CPU. The sums are computed in another order.
