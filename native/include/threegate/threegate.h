@@ -1615,7 +1615,7 @@ typedef struct tg_change_score_result {
   double imbalance;
   /** The number of steps of the projection. */
   int64_t steps;
-  /** TG_OK, or TG_NOT_CONVERGED if the projection is less accurate than 1e-6. */
+  /** TG_OK, or TG_NOT_CONVERGED if `imbalance` is above 1e-4. The information is too large by about its square. */
   tg_status status;
   /** Not used. */
   int32_t reserved;

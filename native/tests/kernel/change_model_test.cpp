@@ -325,6 +325,28 @@ TEST(ChangeModel, IsTheSameAtEveryLevelAndForAnyNumberOfThreads) {
   }
 }
 
+TEST(ChangeModel, SetsHaveTheSameScoreTogetherAndAlone) {
+  std::mt19937_64 random(support::seed());
+  const Model model = random_model(37, 131, random);
+  const Bits changed = draw(model, random_truth(model, 0.6, random), random);
+  std::vector<Bits> sets;
+  for (unsigned share = 1; share <= 7; ++share) {
+    sets.push_back(model.set([&](size_t) { return random() % 16 < share; }));
+  }
+  sets[2] = model.set([](size_t) { return false; });  // nothing to project
+  const std::vector<tg_change_score_result> alone = [&] {
+    std::vector<tg_change_score_result> scores;
+    for (const Bits& set : sets) {
+      scores.push_back(fit(model, changed, {set}).scores[0]);
+    }
+    return scores;
+  }();
+  for (size_t count = 2; count <= sets.size(); ++count) {
+    const Fit together = fit(model, changed, {sets.begin(), sets.begin() + static_cast<std::ptrdiff_t>(count)}, 2);
+    EXPECT_EQ(0, std::memcmp(alone.data(), together.scores.data(), count * sizeof(alone[0]))) << count;
+  }
+}
+
 TEST(ChangeModel, FixesRowsAndColumnsThatCarryNoInformation) {
   std::mt19937_64 random(support::seed());
   const Model model = random_model(30, 70, random);
