@@ -83,6 +83,9 @@ public final class GeometryMeasurement {
   /** Entries of a matrix up to which variances are exact; they take less than its decomposition. */
   private static final double MOST_EXACT = 1 << 22;
 
+  /** The bf16 code of 2⁻¹⁷, from which on bf16 is not finer than float16. */
+  private static final int FIRST_NOT_FINER = (127 - 17) << 7;
+
   private static final List<Dtype> COARSER = List.of(Dtype.BF16, Dtype.F16);
 
   private static final String TOO_SMALL = "its base or its update is too close to zero";
@@ -441,13 +444,44 @@ public final class GeometryMeasurement {
     return (double) base.rows() * base.columns();
   }
 
-  /** Returns whether one side is the other one rounded to a coarser dtype. */
+  /** Returns whether both sides are the same weights, rounded to different dtypes. */
   private boolean isChangeOfDtype(Bf16Diff.Result diff) {
     boolean coarse = base.isStoredAs(Dtype.BF16) && tuned.isStoredAs(Dtype.BF16);
     return !coarse
         && diff.changedStored() > 0
-        && COARSER.stream()
-            .anyMatch(dtype -> DtypeChange.of(context, base, tuned, dtype).explainsAll());
+        && (COARSER.stream()
+                .anyMatch(dtype -> DtypeChange.of(context, base, tuned, dtype).explainsAll())
+            || areTwoRoundings(base, tuned)
+            || areTwoRoundings(tuned, base));
+  }
+
+  /**
+   * Returns whether the sides may be roundings of the same weights to bf16 and to float16. Then
+   * neither is the other one rounded. But a number between two neighbours in bf16 is rounded to
+   * float16 without crossing their midpoint, which float16 has. So the sides differ by at most half
+   * a spacing of bf16. Below {@link #FIRST_NOT_FINER} float16 is the coarser dtype, and entries may
+   * differ by more.
+   */
+  private boolean areTwoRoundings(Operand bf16, Operand float16) {
+    if (!isRepresentable(bf16, Dtype.BF16) || !isRepresentable(float16, Dtype.F16)) {
+      return false;
+    }
+    long beyond = DtypeChange.of(context, bf16, float16, Dtype.BF16).beyondHalf();
+    if (beyond == 0) {
+      return true;
+    }
+    MagnitudeOverlaps.Result magnitudes = MagnitudeOverlaps.of(context, bf16, List.of());
+    int[] codes = magnitudes.codes();
+    long[] counts = magnitudes.all();
+    long small = 0;
+    for (int i = 0; i < codes.length && codes[i] < FIRST_NOT_FINER; i++) {
+      small += codes[i] == 0 ? 0 : counts[i];
+    }
+    return beyond <= small;
+  }
+
+  private boolean isRepresentable(Operand side, Dtype dtype) {
+    return DtypeChange.of(context, side, side, dtype).tunedDiffers() == 0;
   }
 
   /**
