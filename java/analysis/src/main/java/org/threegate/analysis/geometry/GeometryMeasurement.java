@@ -83,6 +83,9 @@ public final class GeometryMeasurement {
   /** Entries of a matrix up to which variances are exact; they take less than its decomposition. */
   private static final double MOST_EXACT = 1 << 22;
 
+  /** Relative difference of the squares of two norms up to which they may be the same. */
+  private static final double SAME_NORM = 1e-9;
+
   /** The bf16 code of 2⁻¹⁷, from which on bf16 is not finer than float16. */
   private static final int FIRST_NOT_FINER = (127 - 17) << 7;
 
@@ -409,6 +412,10 @@ public final class GeometryMeasurement {
       return new TensorGeometry.Causes(
           Optional.of(TrivialCause.DTYPE), Optional.empty(), List.of());
     }
+    if (keepsNorm(diff) && Permutation.leadsFrom(base, tuned)) {
+      return new TensorGeometry.Causes(
+          Optional.of(TrivialCause.PERMUTATION), Optional.empty(), List.of());
+    }
     long start = System.nanoTime();
     Rescaling.Result fit = Rescaling.fit(context, base, tuned);
     timer.nulls += seconds(start);
@@ -442,6 +449,12 @@ public final class GeometryMeasurement {
 
   private double entries() {
     return (double) base.rows() * base.columns();
+  }
+
+  /** Returns whether both sides have the same norm, up to the errors of sums. */
+  private static boolean keepsNorm(Bf16Diff.Result diff) {
+    double growth = 2 * diff.deltaDotBase() + diff.deltaSquares();
+    return Math.abs(growth) <= SAME_NORM * diff.baseSquares();
   }
 
   /** Returns whether both sides are the same weights, rounded to different dtypes. */
