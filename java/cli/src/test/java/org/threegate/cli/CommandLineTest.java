@@ -119,6 +119,19 @@ class CommandLineTest {
   }
 
   @Test
+  void helpNamesEachCommandAndFitsATerminal() {
+    for (CommandLines.Command command : CommandLines.all()) {
+      List<String> line = new ArrayList<>(List.of("help"));
+      line.addAll(List.of(command.name().split(" ")));
+      CommandRun help = run(line.toArray());
+      assertThat(help.code()).as(command.name()).isZero();
+      assertThat(help.out()).contains("Usage: threegate " + command.name() + " ");
+      assertThat(help.out().lines()).as(command.name()).allMatch(text -> text.length() <= 80);
+    }
+    run("help", "patch", "aply").assertRefused("aply");
+  }
+
+  @Test
   void withoutSparkItIsSaidHowToHaveIt() throws IOException {
     refused(compare(good, good, "--spark", "local[2]"), "--spark", "not on the class path");
     refused(
