@@ -317,6 +317,44 @@ class CommandLineTest {
     assertThat(file).doesNotExist();
   }
 
+  /** A mask of some tensors must not depend on others, and must not read them. */
+  @Test
+  void aMaskIsIdentifiedByWhatItIsComputedFrom() throws IOException {
+    Path base = write("part.safetensors", twoMatrices(0, 0));
+    Path other = write("other.safetensors", twoMatrices(0, 1));
+    Path same = write("same.safetensors", twoMatrices(1, 0));
+    String selected = metadata(base, "sourcesSha256", "--include", NAME);
+    assertThat(metadata(other, "sourcesSha256", "--include", NAME)).isEqualTo(selected);
+    assertThat(metadata(same, "sourcesSha256", "--include", NAME)).isNotEqualTo(selected);
+    assertThat(metadata(base, "baseSha256", "--include", NAME)).isEmpty();
+    assertThat(run("inspect", base, "--digest", "tensors").out())
+        .contains("sha256 of the tensors: " + metadata(base, "baseSha256"));
+    assertThat(metadata(base, "sourcesSha256")).hasSize(64).isNotEqualTo(selected);
+  }
+
+  private static SafetensorsWriter twoMatrices(int first, int second) {
+    return model(first)
+        .tensor("other.weight", TensorType.BF16, List.of(4L, 8L), codes(32, second))
+        .tensor("norm.weight", TensorType.BF16, List.of(8L), codes(8, 0));
+  }
+
+  /** Returns a value of the metadata of a mask; empty if there is none. */
+  private String metadata(Path base, String key, String... options) {
+    Path file = directory.resolve("mask.safetensors");
+    List<Object> words =
+        new ArrayList<>(List.of("mask", base, "--kind", "low", "--out", file));
+    words.addAll(List.of(options));
+    assertThat(run(words.toArray()).code()).isZero();
+    return run("mask", "--inspect", file)
+        .out()
+        .lines()
+        .map(String::strip)
+        .filter(line -> line.startsWith(key + ": "))
+        .map(line -> line.substring(key.length() + 2))
+        .findFirst()
+        .orElse("");
+  }
+
   @Test
   void aModelIsNotWrittenOverAnother() throws IOException {
     // The command fails before it does any work, so it prints nothing else.
