@@ -52,9 +52,10 @@ import org.threegate.kernel.TruncatedSvd;
 public final class GeometryMeasurement {
   /**
    * Largest short side of a matrix whose singular values are all computed. Only the leading ones of
-   * larger matrices are, and measures of all values are omitted.
+   * larger matrices are, and measures of all values are omitted. It is 16,384, or less where tests
+   * of the native library choose it.
    */
-  public static final long LONGEST_WHOLE_SIDE = 16384;
+  public static final long LONGEST_WHOLE_SIDE = WholeSide.LONGEST;
 
   /** Short side over the number of triplets, at least, of a matrix beyond that. */
   private static final long LEAST_SHARE = 4;
