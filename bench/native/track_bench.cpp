@@ -3,11 +3,11 @@
 // or adds noise of a thousandth of the weights to all of them. The whole decomposition of the base serves every checkpoint and is
 // not counted.
 //
-//   threegate_bench_track [DIR]
+//   threegate_bench_track [DIR [ROWSxCOLUMNS]]
 //
-// DIR keeps the decompositions of the bases for the next run. Prints: rows, columns, rank, tolerance, change, processor seconds
-// tracked and from the beginning (each the best of three, in turn), their ratio, the method of the tracked solve, and both
-// certified residuals.
+// DIR keeps the decompositions of the bases for the next run. With ROWSxCOLUMNS only this matrix is measured. Prints: rows,
+// columns, rank, tolerance, change, processor seconds tracked and from the beginning (each the best of three, in turn), their
+// ratio, the method of the tracked solve, and both certified residuals.
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -59,10 +59,12 @@ void transfer(Stream& stream, std::vector<T>& values) {
   }
 }
 
+std::string name_of(const bench::Shape& shape) { return std::to_string(shape.rows) + "x" + std::to_string(shape.columns); }
+
 Basis basis_of(tg_context* context, const bench::Shape& shape, const std::vector<uint16_t>& codes, const std::string& directory) {
   const int64_t order = std::min(shape.rows, shape.columns);
   Basis basis{std::vector<double>(static_cast<size_t>(order)), std::vector<float>(static_cast<size_t>(order * order))};
-  const std::string path = directory + "/" + std::to_string(shape.rows) + "x" + std::to_string(shape.columns) + ".basis";
+  const std::string path = directory + "/" + name_of(shape) + ".basis";
   if (!directory.empty() && std::filesystem::exists(path)) {
     std::ifstream in(path, std::ios::binary);
     transfer(in, basis.values);
@@ -101,6 +103,9 @@ int main(int count, char** arguments) {
   const std::string directory = count > 1 ? arguments[1] : "";
   const bench::Context context = bench::open_context();
   for (const bench::Shape& shape : kTracked) {
+    if (count > 2 && name_of(shape) != arguments[2]) {
+      continue;
+    }
     const std::vector<uint16_t> base = bench::weights(shape);
     const Basis basis = basis_of(context.get(), shape, base, directory);
     const auto order = static_cast<int64_t>(basis.values.size());
