@@ -19,6 +19,7 @@
 #include <set>
 #include <string>
 
+#include "cuda.h"
 #include "cuda_runtime.h"
 #include "executor.h"
 
@@ -63,7 +64,6 @@ namespace {
 
 constexpr int kCudaVersion = 13000;
 constexpr int kOldDriver = 11040;
-constexpr unsigned char kPoison = 0xff;
 constexpr size_t kDefaultMemory = size_t{8} << 30;
 constexpr size_t kAlignment = 256;
 
@@ -268,6 +268,14 @@ cudaError_t cudaDriverGetVersion(int* version) {
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
   *version = emulation::kCudaVersion;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* result) {
+  const bool known = std::string(symbol) == "cuTensorMapEncodeTiled";
+  *function = known ? reinterpret_cast<void*>(&cuTensorMapEncodeTiled) : nullptr;
+  *result = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
   return cudaSuccess;
 }
 
