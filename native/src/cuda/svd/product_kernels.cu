@@ -6,18 +6,18 @@
 // cache and mma.sync, which reaches 60 % of the rate of wgmma, limit an H200 to about 470 Tflop/s. A warp executes 210
 // instructions for 72 products of a stage, where it was 669 with a division in each stage, so that issuing is not a limit.
 // Registers are: 128 of them are all that two blocks leave to a thread. Two columns of pieces at a time would spill, and so would
-// an unrolled prologue.
+// an unrolled prologue. What becomes of the sums is in product_epilogue.h.
 #include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
+#include "product_epilogue.h"
 #include "svd_kernels.h"
 
 namespace threegate::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTileRows = kPadding;  // entries of a vector in a tile of the product
-constexpr int kDepth = 32;           // terms of the sum that are loaded at a time
+constexpr int kDepth = 32;  // terms of the sum that are loaded at a time
 constexpr int kStages = 3;
 constexpr int kWarpsDown = 4;
 constexpr int kWarpsAcross = 2;
@@ -43,15 +43,6 @@ struct Sums {
 // rows lies in different banks.
 __device__ inline int narrow_place(int row, int chunk) { return row * kDepth + (chunk ^ (row >> 1 & 3)) * kChunk; }
 __device__ inline int wide_place(int row, int chunk) { return row * kTileRows + (chunk ^ (row & 7)) * kChunk; }
-
-// The arguments of a launch. Each step of a tile reads what it needs of them again, so that nothing but sums is kept in
-// registers.
-struct Work {
-  Side to;
-  const Problem* problems;
-  const Task* tasks;
-  const Tile* tiles;
-};
 
 // One plane of A, and the planes of vectors that it is multiplied with, one after the other. Both begin at the tile.
 struct Factors {
@@ -236,29 +227,26 @@ __device__ void multiply_tile(const Work& work, Sums<kVectors>& sums) {
   add_product<kTransposed, kVectors, 1>(work, sums);
 }
 
+// Brings the sums of all fragments together, in place of the stages.
 template <int kVectors>
-__device__ void write_tile(const Work& work, const Sums<kVectors>& sums) {
-  const Tile tile = work.tiles[blockIdx.x];
-  const Task& task = work.tasks[tile.task];
-  const Problem& problem = work.problems[task.problem];
-  const bool to_long = work.to == Side::kLong;
-  float* out = to_long ? problem.y[task.y_to] : problem.z;
-  const int64_t length = to_long ? problem.long_side : problem.short_side;
+__device__ void stage_sums(const Sums<kVectors>& sums, float* staged) {
+  static_assert(kVectors * kStagedLength * sizeof(float) <= kStages * sizeof(Stage<kVectors>));
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   const auto warp = static_cast<int>(threadIdx.x / kWarp);
-  const int64_t row = static_cast<int64_t>(tile.row) * kTileRows + warp / kWarpsAcross * kDownEach * 16 + lane / 4;
-  const int64_t vector =
-      static_cast<int64_t>(tile.column) * kVectors + warp % kWarpsAcross * Sums<kVectors>::kAcross * 8 + lane % 4 * 2;
+  const int row = warp / kWarpsAcross * kDownEach * 16 + lane / 4;
+  const int vector = warp % kWarpsAcross * Sums<kVectors>::kAcross * 8 + lane % 4 * 2;
+  __syncthreads();  // other warps may read the last stage
 #pragma unroll
   for (int i = 0; i < kDownEach; ++i) {
 #pragma unroll
     for (int j = 0; j < Sums<kVectors>::kAcross; ++j) {
 #pragma unroll
       for (int l = 0; l < 4; ++l) {
-        out[(vector + 8 * j + l % 2) * length + row + 16 * i + l / 2 * 8] = sums.of[i][j][l];
+        staged[(vector + 8 * j + l % 2) * kStagedLength + row + 16 * i + l / 2 * 8] = sums.of[i][j][l];
       }
     }
   }
+  __syncthreads();
 }
 
 // Two blocks fit a multiprocessor. One of them multiplies while the other one waits at a barrier.
@@ -274,10 +262,12 @@ __global__ void __launch_bounds__(kThreads, 2) product_kernel(const __grid_const
   } else {
     multiply_tile<true, kVectors>(work, sums);
   }
-  write_tile<kVectors>(work, sums);
+  auto* staged = dynamic_shared<float>();
+  stage_sums<kVectors>(sums, staged);
+  finish_tile<kVectors, kThreads>(work, staged);
 }
 
-cudaError_t launch_product(const Work& work, int64_t count, int tile_vectors, cudaStream_t stream) {
+cudaError_t launch_tiles(const Work& work, int64_t count, int tile_vectors, cudaStream_t stream) {
   const auto shape = [&](int64_t stage_bytes) { return Shape{count, kThreads, kStages * stage_bytes}; };
   switch (tile_vectors) {
     case 32:
@@ -291,14 +281,9 @@ cudaError_t launch_product(const Work& work, int64_t count, int tile_vectors, cu
 
 }  // namespace
 
-cudaError_t launch_to_long_side(const Problem* problems, const Task* tasks, const Tile* tiles, int64_t count, int tile_vectors,
-                                cudaStream_t stream) {
-  return launch_product({Side::kLong, problems, tasks, tiles}, count, tile_vectors, stream);
-}
-
-cudaError_t launch_to_short_side(const Problem* problems, const Task* tasks, const Tile* tiles, int64_t count, int tile_vectors,
-                                 cudaStream_t stream) {
-  return launch_product({Side::kShort, problems, tasks, tiles}, count, tile_vectors, stream);
+cudaError_t launch_product(Side to, Epilogue epilogue, const Problem* problems, const Task* tasks, const Tile* tiles,
+                           int64_t count, int tile_vectors, cudaStream_t stream) {
+  return launch_tiles({to, epilogue, problems, tasks, tiles}, count, tile_vectors, stream);
 }
 
 }  // namespace threegate::cuda

@@ -206,21 +206,16 @@ class SubspaceIteration {
   void upload(const Steps& steps) { put(steps, device_tasks_); }
   [[nodiscard]] const Task* step(size_t index) const { return device_tasks_ + index * states_.size(); }
 
-  void split(Side side, const Task* tasks) {
-    check(launch_split_vectors(side, device_problems_, tasks, count_, side == Side::kShort ? most_short_ : most_long_, vectors_,
-                               tile_vectors(vectors_), stream()),
-          "vectors in bf16 terms");
-  }
-  void to_long(const Task* tasks) {
-    check(launch_to_long_side(device_problems_, tasks, device_to_long_, static_cast<int64_t>(to_long_.size()),
-                              tile_vectors(vectors_), stream()),
+  void multiply(Side to, Epilogue epilogue, const Task* tasks) {
+    const bool to_long = to == Side::kLong;
+    check(launch_product(to, epilogue, device_problems_, tasks, to_long ? device_to_long_ : device_to_short_,
+                         static_cast<int64_t>((to_long ? to_long_ : to_short_).size()), tile_vectors(vectors_), stream()),
           "products");
-    split(Side::kLong, tasks);
   }
-  void to_short(const Task* tasks) {
-    check(launch_to_short_side(device_problems_, tasks, device_to_short_, static_cast<int64_t>(to_short_.size()),
-                               tile_vectors(vectors_), stream()),
-          "products");
+  void mix(Side side, const Task* tasks) {
+    check(launch_mix(side, device_problems_, tasks, count_, side == Side::kShort ? most_short_ : most_long_, vectors_,
+                     tile_vectors(vectors_), stream()),
+          "a change of basis");
   }
 
   // Applies a polynomial of A^T A that is small on the squares of unwanted singular values and grows beyond them. It is the
@@ -252,6 +247,7 @@ class SubspaceIteration {
         task.gamma = j == 1 ? 0.0F : static_cast<float>(-sigma * sigmas[i]);
         sigmas[i] = sigma;
         task.terms = state.terms;
+        task.split_x = j < state.degree ? 1 : 0;
         task.x_before = (state.x + 2) % 3;
         task.x_to = (state.x + 1) % 3;
         state.x = task.x_to;
@@ -260,16 +256,16 @@ class SubspaceIteration {
     upload(steps);
     for (int j = 1; j <= most; ++j) {
       const Task* tasks = step(static_cast<size_t>(j - 1));
-      if (j > 1) {
-        to_long(tasks);
-        to_short(tasks);
+      // The residuals have the product that the first step needs.
+      if (j == 1) {
+        check(launch_filter(device_problems_, tasks, count_, most_short_, vectors_, tile_vectors(vectors_), stream()),
+              "a filter");
+      } else {
+        multiply(Side::kLong, Epilogue::kFilter, tasks);
+        multiply(Side::kShort, Epilogue::kFilter, tasks);
       }
-      check(launch_filter(device_problems_, tasks, count_, vectors_ * most_short_, stream()), "a filter");
       if (any_locked) {
-        check(launch_deflate(device_problems_, tasks, count_, vectors_, stream()), "a filter");
-      }
-      if (j < most) {
-        split(Side::kShort, tasks);
+        check(launch_deflate(device_problems_, tasks, count_, vectors_, tile_vectors(vectors_), stream()), "a filter");
       }
     }
   }
@@ -289,6 +285,8 @@ class SubspaceIteration {
         }
         tasks[k].y_from = i == 3 ? 1 : 0;
         tasks[k].y_to = i == 2 ? 1 : 0;
+        tasks[k].split_x = i == 1 ? 1 : 0;
+        tasks[k].split_y = i == 2 ? 1 : 0;
       }
     }
     upload(steps);
@@ -296,18 +294,14 @@ class SubspaceIteration {
       check(launch_gram(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
       check(launch_cholesky(device_problems_, step(i), count_, vectors_, session_.shared_bytes_per_block, stream()),
             "orthonormal vectors");
-      check(launch_mix(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
+      mix(Side::kShort, step(i));
     }
-    split(Side::kShort, step(1));
-    check(launch_to_long_side(device_problems_, step(1), device_to_long_, static_cast<int64_t>(to_long_.size()),
-                              tile_vectors(vectors_), stream()),
-          "products");
+    multiply(Side::kLong, Epilogue::kStore, step(1));
     check(launch_gram(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
     check(launch_eigen(device_problems_, step(2), count_, vectors_, session_.shared_bytes_per_block, stream()), "a rotation");
-    check(launch_mix(Side::kShort, device_problems_, step(2), count_, most_short_, vectors_, stream()), "a rotation");
-    check(launch_mix(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
-    split(Side::kLong, step(2));
-    to_short(step(2));
+    mix(Side::kShort, step(2));
+    mix(Side::kLong, step(2));
+    multiply(Side::kShort, Epilogue::kStore, step(2));
     check(launch_residual(device_problems_, step(3), count_, vectors_, stream()), "residuals");
   }
 
