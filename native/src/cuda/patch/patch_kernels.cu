@@ -295,26 +295,55 @@ __global__ void __launch_bounds__(kThreads) positions_kernel(uint32_t* gaps, int
   }
 }
 
+// Elements of a thread in the kernels of planes. Loads of one byte or two are too few to hide the latency unless several are on
+// the way: an H200 needs 25 KB on a multiprocessor, and 2048 threads with one element have 2 KB of a plane.
+template <typename Element>
+constexpr int kPlaneEach = 16 / sizeof(Element);
+template <typename Element>
+constexpr int64_t kBlockElements = int64_t{kThreads} * kPlaneEach<Element>;
+
+template <typename Element>
+__device__ int64_t element_at(int round) {
+  return static_cast<int64_t>(blockIdx.x) * kBlockElements<Element> + static_cast<int64_t>(round) * kThreads + threadIdx.x;
+}
+
 template <typename Element>
 __global__ void __launch_bounds__(kThreads) planes_kernel(const Element* from, int64_t count, uint8_t* to) {
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (index < count) {
-    const uint64_t own = from[index];
-    for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
-      to[plane * count + index] = static_cast<uint8_t>(own >> (8 * plane));
+  Element own[size_t{kPlaneEach<Element>}];
+#pragma unroll
+  for (int i = 0; i < kPlaneEach<Element>; ++i) {
+    own[i] = element_at<Element>(i) < count ? from[element_at<Element>(i)] : 0;
+  }
+#pragma unroll
+  for (int i = 0; i < kPlaneEach<Element>; ++i) {
+    if (element_at<Element>(i) < count) {
+#pragma unroll
+      for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
+        to[plane * count + element_at<Element>(i)] = static_cast<uint8_t>(own[i] >> (8 * plane));
+      }
     }
   }
 }
 
 template <typename Element>
 __global__ void __launch_bounds__(kThreads) elements_kernel(const uint8_t* from, int64_t count, Element* to) {
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (index < count) {
-    uint64_t own = 0;
-    for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
-      own |= static_cast<uint64_t>(from[plane * count + index]) << (8 * plane);
+  Element own[size_t{kPlaneEach<Element>}];
+#pragma unroll
+  for (int i = 0; i < kPlaneEach<Element>; ++i) {
+    uint64_t bytes = 0;
+    if (element_at<Element>(i) < count) {
+#pragma unroll
+      for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
+        bytes |= static_cast<uint64_t>(from[plane * count + element_at<Element>(i)]) << (8 * plane);
+      }
     }
-    to[index] = static_cast<Element>(own);
+    own[i] = static_cast<Element>(bytes);
+  }
+#pragma unroll
+  for (int i = 0; i < kPlaneEach<Element>; ++i) {
+    if (element_at<Element>(i) < count) {
+      to[element_at<Element>(i)] = own[i];
+    }
   }
 }
 
@@ -396,19 +425,28 @@ cudaError_t launch_positions(uint32_t* gaps, int64_t count, const uint64_t* begi
   return launch(Shape{patch_blocks(count), kThreads}, stream, positions_kernel, gaps, count, begins);
 }
 
+// The only plane of elements with one byte is those elements.
 cudaError_t launch_planes(const void* from, int64_t count, int32_t width, void* to, cudaStream_t stream) {
   return with_width(width, [&](auto element) {
     using Element = decltype(element);
-    return launch(Shape{(count + kThreads - 1) / kThreads, kThreads}, stream, planes_kernel<Element>,
-                  static_cast<const Element*>(from), count, static_cast<uint8_t*>(to));
+    if constexpr (sizeof(Element) == 1) {
+      return cudaMemcpyAsync(to, from, static_cast<size_t>(count), cudaMemcpyDeviceToDevice, stream);
+    } else {
+      return launch(Shape{(count + kBlockElements<Element> - 1) / kBlockElements<Element>, kThreads}, stream,
+                    planes_kernel<Element>, static_cast<const Element*>(from), count, static_cast<uint8_t*>(to));
+    }
   });
 }
 
 cudaError_t launch_elements(const void* from, int64_t count, int32_t width, void* to, cudaStream_t stream) {
   return with_width(width, [&](auto element) {
     using Element = decltype(element);
-    return launch(Shape{(count + kThreads - 1) / kThreads, kThreads}, stream, elements_kernel<Element>,
-                  static_cast<const uint8_t*>(from), count, static_cast<Element*>(to));
+    if constexpr (sizeof(Element) == 1) {
+      return cudaMemcpyAsync(to, from, static_cast<size_t>(count), cudaMemcpyDeviceToDevice, stream);
+    } else {
+      return launch(Shape{(count + kBlockElements<Element> - 1) / kBlockElements<Element>, kThreads}, stream,
+                    elements_kernel<Element>, static_cast<const uint8_t*>(from), count, static_cast<Element*>(to));
+    }
   });
 }
 
