@@ -198,13 +198,34 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+// Entries of a thread. Each of them touches a sector of 32 bytes somewhere, so that the latency counts unless several are on the
+// way. Positions ascend, so that no two entries have the same one.
+constexpr int kApplyEach = 4;
+
 template <typename Element>
 __global__ void __launch_bounds__(kThreads) apply_kernel(const __grid_constant__ tg_patch_entries entries, Element* target) {
-  const int64_t entry = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (entry < entries.count) {
-    const uint32_t position = entries.positions[entry];
-    const Element value = static_cast<const Element*>(entries.values)[entry];
-    target[position] = entries.form == TG_PATCH_XOR ? static_cast<Element>(target[position] ^ value) : value;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * kThreads * kApplyEach + threadIdx.x;
+  const bool flips = entries.form == TG_PATCH_XOR;
+  uint32_t positions[size_t{kApplyEach}];
+  Element values[size_t{kApplyEach}];
+#pragma unroll
+  for (int i = 0; i < kApplyEach; ++i) {
+    const int64_t entry = first + int64_t{i} * kThreads;
+    const bool is_there = entry < entries.count;
+    positions[i] = is_there ? entries.positions[entry] : 0;
+    values[i] = is_there ? static_cast<const Element*>(entries.values)[entry] : 0;
+  }
+#pragma unroll
+  for (int i = 0; i < kApplyEach; ++i) {
+    if (flips && first + int64_t{i} * kThreads < entries.count) {
+      values[i] = static_cast<Element>(values[i] ^ target[positions[i]]);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kApplyEach; ++i) {
+    if (first + int64_t{i} * kThreads < entries.count) {
+      target[positions[i]] = values[i];
+    }
   }
 }
 
@@ -398,7 +419,8 @@ cudaError_t launch_find_misplaced(const tg_patch_entries& entries, int64_t count
 cudaError_t launch_apply(const tg_patch_entries& entries, void* target, cudaStream_t stream) {
   return with_width(entries.width, [&](auto element) {
     using Element = decltype(element);
-    return launch(Shape{(entries.count + kThreads - 1) / kThreads, kThreads}, stream, apply_kernel<Element>, entries,
+    constexpr int64_t kEntries = int64_t{kThreads} * kApplyEach;
+    return launch(Shape{(entries.count + kEntries - 1) / kEntries, kThreads}, stream, apply_kernel<Element>, entries,
                   static_cast<Element*>(target));
   });
 }
