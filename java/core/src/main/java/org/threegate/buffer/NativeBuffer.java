@@ -70,6 +70,28 @@ public final class NativeBuffer implements AutoCloseable {
     this.cleanable = memory.isOwned() ? CLEANER.register(this, memory) : NativeMemory.NOTHING::run;
   }
 
+  /** A copy of device memory on the host, which is made when it is first needed. */
+  private static final class HostCopy {
+    private final Supplier<NativeBuffer> make;
+    private Optional<NativeBuffer> made = Optional.empty();
+
+    HostCopy(Supplier<NativeBuffer> make) {
+      this.make = make;
+    }
+
+    /** Returns the copy. Its user leases the device memory, so it is not closed meanwhile. */
+    synchronized NativeBuffer buffer() {
+      if (made.isEmpty()) {
+        made = Optional.of(make.get());
+      }
+      return made.get();
+    }
+
+    synchronized void close() {
+      made.ifPresent(NativeBuffer::close);
+    }
+  }
+
   /** The right to use a buffer's memory in native code, until the lease is closed. */
   public final class Lease implements AutoCloseable {
     private static final VarHandle OPEN;
@@ -220,25 +242,19 @@ public final class NativeBuffer implements AutoCloseable {
   }
 
   /**
-   * Wraps memory of a device that can be copied to the host. Calls that run on the device read it
-   * there. The first call on the processor, which takes a {@link #lease}, makes the copy. Later
-   * ones use the same copy, so the memory must not change before this buffer is closed.
+   * {@return a buffer over the same memory of a device, which can be copied to the host} Calls that
+   * run on the device read it there. The first call on the processor, which takes a {@link #lease},
+   * makes the copy. Later ones use the same copy, so the memory must not change before the buffer
+   * is closed. This buffer is closed with it.
    *
-   * @param binding binding to the native library
-   * @param address address of the first byte, on the device
-   * @param bytes number of bytes
-   * @param keptAlive owner of the memory, as for {@link #wrap(KernelBinding, long, long, Object)}
-   * @param copyToHost returns a copy of all bytes on the host, which this buffer closes
-   * @return a buffer over the same memory, which cannot be leased for output on the host
+   * @param copyToHost returns a copy of all bytes on the host, which the buffer closes
+   * @throws IllegalStateException if the memory is that of the host
    */
-  public static NativeBuffer wrapOnDevice(
-      KernelBinding binding,
-      long address,
-      long bytes,
-      Object keptAlive,
-      Supplier<NativeBuffer> copyToHost) {
-    return new NativeBuffer(
-        wrapped(binding, address, bytes, keptAlive, true), Optional.of(new HostCopy(copyToHost)));
+  public NativeBuffer withHostCopy(Supplier<NativeBuffer> copyToHost) {
+    if (!memory.isOnDevice()) {
+      throw new IllegalStateException("the buffer lies in the memory of the host");
+    }
+    return new NativeBuffer(memory, Optional.of(new HostCopy(copyToHost)));
   }
 
   private static NativeMemory wrapped(

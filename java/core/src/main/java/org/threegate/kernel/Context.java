@@ -231,7 +231,7 @@ public final class Context implements AutoCloseable {
   /**
    * Wraps memory of the device of this context that can be copied to the host. Kernels that run on
    * the device read it there. The first kernel that runs on the CPU makes the copy, and later ones
-   * use it; see {@link NativeBuffer#wrapOnDevice(KernelBinding, long, long, Object, Supplier)}.
+   * use it; see {@link NativeBuffer#withHostCopy}.
    *
    * @param address address of the first byte, on the device
    * @param bytes number of bytes
@@ -243,7 +243,7 @@ public final class Context implements AutoCloseable {
   public NativeBuffer wrapOnDevice(
       long address, long bytes, Object keptAlive, Supplier<NativeBuffer> copyToHost) {
     requireDevice();
-    return NativeBuffer.wrapOnDevice(binding, address, bytes, keptAlive, copyToHost);
+    return NativeBuffer.wrapOnDevice(binding, address, bytes, keptAlive).withHostCopy(copyToHost);
   }
 
   private void requireDevice() {

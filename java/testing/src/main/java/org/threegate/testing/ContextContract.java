@@ -170,9 +170,12 @@ interface ContextContract {
             copies.add(made);
             return made;
           };
-      NativeBuffer unused = NativeBuffer.wrapOnDevice(Bindings.get(), 1, 64, host, copy);
+      assertThatThrownBy(() -> host.withHostCopy(copy)).isInstanceOf(IllegalStateException.class);
+      NativeBuffer unused =
+          NativeBuffer.wrapOnDevice(Bindings.get(), 1, 64, host).withHostCopy(copy);
       unused.close();
-      NativeBuffer there = NativeBuffer.wrapOnDevice(Bindings.get(), 1, 64, host, copy);
+      NativeBuffer there =
+          NativeBuffer.wrapOnDevice(Bindings.get(), 1, 64, host).withHostCopy(copy);
       assertThat(there.hasHostCopy()).isTrue();
       assertThat(copies).isEmpty();
       Operand operand = Operand.of(Matrix.of(there, Dtype.F32, 4, 4));
