@@ -1,45 +1,135 @@
 // Leading singular triplets tracked from a base to a checkpoint close to it, compared with a decomposition from the beginning, on
-// one thread. The step has Gaussian entries of a thousandth of the weights, stored in bf16. That is more than a typical step of
-// reinforcement learning. Prints: rows, columns, rank, tolerance, processor seconds tracked and from the beginning (the best of
-// three), whether tracking was used, and the residual. The whole decomposition of the base serves every checkpoint and is not
-// counted. Its seconds are printed first.
+// one thread. A checkpoint moves a share of the bf16 entries of the base by one code up or down, as reinforcement learning does,
+// or adds noise of a thousandth of the weights to all of them. The whole decomposition of the base serves every checkpoint and is
+// not counted.
+//
+//   threegate_bench_track [DIR [ROWSxCOLUMNS]]
+//
+// DIR keeps the decompositions of the bases for the next run. With ROWSxCOLUMNS only this matrix is measured. Prints: rows,
+// columns, rank, tolerance, change, processor seconds tracked and from the beginning (each the best of three, in turn), their
+// ratio, the method of the tracked solve, and both certified residuals.
+#include <filesystem>
+#include <fstream>
+#include <string>
+
 #include "support.h"
 
-int main() {
+namespace {
+
+// Matrices of language models, and a smaller tall one.
+constexpr bench::Shape kTracked[] = {{1536, 1536}, {1536, 8960}, {4096, 1024}, {4096, 4096}};
+constexpr int kRounds = 3;
+
+struct Change {
+  const char* name;
+  double share;  // of the entries that move by one code
+  float noise;   // that is added to all entries
+};
+constexpr Change kChanges[] = {{"0.1 %", 0.001, 0}, {"1 %", 0.01, 0}, {"noise 1e-3", 0, 0.02e-3F}};
+
+std::vector<uint16_t> changed(const std::vector<uint16_t>& base, const Change& change) {
+  std::mt19937_64 random(2);
+  std::normal_distribution<float> normal(0, 1);
+  std::uniform_real_distribution<double> uniform;
+  std::vector<uint16_t> codes(base.size());
+  std::transform(base.begin(), base.end(), codes.begin(), [&](uint16_t code) {
+    if (change.noise > 0) {
+      return bench::to_bf16(bench::from_bf16(code) + change.noise * normal(random));
+    }
+    const double draw = uniform(random);
+    const bool up = draw < change.share / 2 || (code & 0x7fffU) == 0;
+    return static_cast<uint16_t>(draw >= change.share ? code : up ? code + 1 : code - 1);
+  });
+  return codes;
+}
+
+// The singular values of a base and its vectors of the short side.
+struct Basis {
+  std::vector<double> values;
+  std::vector<float> vectors;
+};
+
+template <typename Stream, typename T>
+void transfer(Stream& stream, std::vector<T>& values) {
+  const auto bytes = static_cast<std::streamsize>(values.size() * sizeof(T));
+  if constexpr (std::is_same_v<Stream, std::ifstream>) {
+    stream.read(reinterpret_cast<char*>(values.data()), bytes);
+  } else {
+    stream.write(reinterpret_cast<const char*>(values.data()), bytes);
+  }
+}
+
+std::string name_of(const bench::Shape& shape) { return std::to_string(shape.rows) + "x" + std::to_string(shape.columns); }
+
+Basis basis_of(tg_context* context, const bench::Shape& shape, const std::vector<uint16_t>& codes, const std::string& directory) {
+  const int64_t order = std::min(shape.rows, shape.columns);
+  Basis basis{std::vector<double>(static_cast<size_t>(order)), std::vector<float>(static_cast<size_t>(order * order))};
+  const std::string path = directory + "/" + name_of(shape) + ".basis";
+  if (!directory.empty() && std::filesystem::exists(path)) {
+    std::ifstream in(path, std::ios::binary);
+    transfer(in, basis.values);
+    transfer(in, basis.vectors);
+    return basis;
+  }
+  bench::Triplets whole(shape, order, 1e-6);
+  bench::decompose(context, bench::operand(codes, shape), whole, 1);
+  const std::vector<double>& vectors = shape.rows > shape.columns ? whole.right : whole.left;
+  std::copy(vectors.begin(), vectors.end(), basis.vectors.begin());
+  basis.values = whole.values;
+  if (!directory.empty()) {
+    std::ofstream out(path, std::ios::binary);
+    transfer(out, basis.values);
+    transfer(out, basis.vectors);
+  }
+  return basis;
+}
+
+// Returns the processor seconds that one tracked solve takes.
+double track(tg_context* context, const tg_operand& matrix, const tg_svd_start& start, bench::Triplets& triplets) {
+  tg_workspace_size size{sizeof(size), 0, 0};
+  bench::require(context,
+                 tg_svd_track_workspace(context, &matrix, nullptr, 1, &triplets.options, &start, &triplets.result, &size));
+  const bench::Memory host = bench::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  return bench::processor_seconds(1, [&] {
+    bench::require(context,
+                   tg_svd_track(context, &matrix, nullptr, 1, &triplets.options, &start, nullptr, &workspace, &triplets.result));
+  });
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const std::string directory = count > 1 ? arguments[1] : "";
   const bench::Context context = bench::open_context();
-  for (const bench::Shape& shape : bench::kShapes) {
-    const std::vector<uint16_t> codes = bench::weights(shape);
-    std::vector<uint16_t> moved(codes.size());
-    std::mt19937_64 random(2);
-    std::normal_distribution<float> normal(0, 0.02e-3F);
-    std::transform(codes.begin(), codes.end(), moved.begin(),
-                   [&](uint16_t code) { return bench::to_bf16(bench::from_bf16(code) + normal(random)); });
-    const int64_t order = std::min(shape.rows, shape.columns);
-    bench::Triplets whole(shape, order, 1e-6);
-    std::printf("# %lld x %lld: whole decomposition %.1f s\n", static_cast<long long>(shape.rows),
-                static_cast<long long>(shape.columns), bench::decompose(context.get(), bench::operand(codes, shape), whole, 1));
-    const std::vector<double>& vectors = shape.rows > shape.columns ? whole.right : whole.left;
-    const std::vector<float> basis(vectors.begin(), vectors.end());
-    const tg_svd_start start{sizeof(start), whole.values.data(), {basis.data(), order, order, order, TG_F32, 0}};
-    const tg_operand matrix = bench::operand(moved, shape);
-    for (const int64_t rank : {32, 128, 512}) {
-      for (const double tolerance : {1e-4, 1e-6}) {
-        bench::Triplets tracked(shape, rank, tolerance);
-        tg_workspace_size size{sizeof(size), 0, 0};
-        bench::require(context.get(), tg_svd_track_workspace(context.get(), &matrix, nullptr, 1, &tracked.options, &start,
-                                                             &tracked.result, &size));
-        const bench::Memory host = bench::allocate(size.host_bytes);
-        const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
-        const double own = bench::processor_seconds(3, [&] {
-          bench::require(context.get(), tg_svd_track(context.get(), &matrix, nullptr, 1, &tracked.options, &start, nullptr,
-                                                     &workspace, &tracked.result));
-        });
-        bench::Triplets cold(shape, rank, tolerance);
-        const double from_the_beginning = bench::decompose(context.get(), matrix, cold, 3);
-        std::printf("%lld\t%lld\t%lld\t%g\t%.4f\t%.4f\t%s\t%.1e\n", static_cast<long long>(shape.rows),
-                    static_cast<long long>(shape.columns), static_cast<long long>(rank), tolerance, own, from_the_beginning,
-                    tracked.result.method == TG_SVD_TRACKED ? "tracked" : "from the beginning", tracked.result.residual);
-        std::fflush(stdout);
+  for (const bench::Shape& shape : kTracked) {
+    if (count > 2 && name_of(shape) != arguments[2]) {
+      continue;
+    }
+    const std::vector<uint16_t> base = bench::weights(shape);
+    const Basis basis = basis_of(context.get(), shape, base, directory);
+    const auto order = static_cast<int64_t>(basis.values.size());
+    const tg_svd_start start{sizeof(start), basis.values.data(), {basis.vectors.data(), order, order, order, TG_F32, 0}};
+    for (const Change& change : kChanges) {
+      const std::vector<uint16_t> codes = changed(base, change);
+      const tg_operand matrix = bench::operand(codes, shape);
+      for (const int64_t rank : {32, 64, 128}) {
+        for (const double tolerance : {1e-4, 1e-6}) {
+          bench::Triplets tracked(shape, rank, tolerance);
+          bench::Triplets cold(shape, rank, tolerance);
+          double own = 1e9;
+          double from_the_beginning = 1e9;
+          for (int round = 0; round < kRounds; ++round) {
+            own = std::min(own, track(context.get(), matrix, start, tracked));
+            from_the_beginning = std::min(from_the_beginning, bench::decompose(context.get(), matrix, cold, 1));
+          }
+          std::printf("%lld\t%lld\t%lld\t%g\t%s\t%.4f\t%.4f\t%.2f\t%s\t%.1e\t%.1e\n", static_cast<long long>(shape.rows),
+                      static_cast<long long>(shape.columns), static_cast<long long>(rank), tolerance, change.name, own,
+                      from_the_beginning, from_the_beginning / own,
+                      tracked.result.method == TG_SVD_TRACKED ? "tracked" : "from the beginning", tracked.result.residual,
+                      cold.result.residual);
+          std::fflush(stdout);
+        }
       }
     }
   }

@@ -340,7 +340,7 @@ def plain_names(kernels):
 def kernels_of(build):
     """The kernels of a build by plain name and architecture. Objects of sources that are gone do not count."""
     build = pathlib.Path(build)
-    objects = re.findall(r" -o (\S+/threegate_cuda\.dir/\S+\.cu\.o)", (build / "compile_commands.json").read_text())
+    objects = re.findall(r" -o (\S+/threegate_cuda(?:_warpgroup)?\.dir/\S+\.cu\.o)", (build / "compile_commands.json").read_text())
     folders = [build / f"{name}.cubins" for name in objects]
     kernels = [k for folder in sorted(folders) for path in sorted(folder.glob("*.cubin")) for k in read(path)]
     return dict(zip(zip(plain_names(kernels), (k.architecture for k in kernels)), kernels))

@@ -644,11 +644,11 @@ TG_API tg_status tg_svd_track_workspace(tg_context* context, const tg_operand* m
  * Computes what tg_svd computes, with one start per matrix. The options must ask for vectors, and the results for no
  * spectrum.
  *
- * A Rayleigh-Ritz step combines the leading vectors of the start and sixteen guards below them. If its residuals are not small
- * enough, each vector gets a first-order correction (Davidson, 1975). Another step combines them with eight random directions,
- * which turn towards components that the start does not contain. Up to two more corrections follow. The result has the same
- * certificate as that of tg_svd. If it does not reach the tolerance, or if the rank is above a fifth of the short side (from an
- * eighth on, if the tolerance is below 1e-5 and the long side above two short ones), the matrix is decomposed as by tg_svd.
+ * A Rayleigh-Ritz step combines the leading vectors of the start and, for tolerances below 1e-4, sixteen guards below them. If
+ * needed, each vector gets a first-order correction (Davidson, 1975), coarser from 1e-4 on. Another step combines them with
+ * eight random directions, which turn towards what the start does not contain. Up to two more corrections follow. The result
+ * has the same certificate as that of tg_svd. If it does not reach the tolerance, or if the rank is above a fifth of the short
+ * side (a sixth, if the tolerance is below 1e-5 and the long side above four short ones), the matrix is decomposed as by tg_svd.
  * `method` of the result tells which way was taken.
  *
  * The certificate proves that the results are singular triplets. That they are the leading ones relies on the start and on
@@ -1615,7 +1615,7 @@ typedef struct tg_change_score_result {
   double imbalance;
   /** The number of steps of the projection. */
   int64_t steps;
-  /** TG_OK, or TG_NOT_CONVERGED if the projection is less accurate than 1e-6. */
+  /** TG_OK, or TG_NOT_CONVERGED if `imbalance` is above 1e-4. The information is too large by about its square. */
   tg_status status;
   /** Not used. */
   int32_t reserved;

@@ -13,12 +13,14 @@ set(THREEGATE_CUDA_HOST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/support/runtime.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/session.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/staging.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/support/tensor_map.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/convergence.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/dense_svd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/problem_layout.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/source.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/subspace_iteration.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/truncated_svd.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/svd/warpgroup_product.cpp
   ${CMAKE_CURRENT_LIST_DIR}/../common/error.cpp)
 set(THREEGATE_CUDA_KERNEL_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/curvature/curvature_kernels.cu
@@ -33,3 +35,5 @@ set(THREEGATE_CUDA_KERNEL_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/svd/product_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/svd/small_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/svd/vector_kernels.cu)
+# For compute capability 9.0 alone, whose instructions no other one has.
+set(THREEGATE_CUDA_WARPGROUP_SOURCES ${CMAKE_CURRENT_LIST_DIR}/svd/warpgroup_product_kernels.cu)

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "asynchronous.h"
 #include "context_switch.h"
 #include "cuda_runtime.h"
 #include "executor.h"
@@ -30,9 +31,15 @@ namespace emulation {
 namespace {
 
 constexpr size_t kStackBytes = size_t{256} << 10;
+// From one stack to the next. The odd number of cache lines between them spreads the frames of the threads over all sets of the
+// caches. At a distance of a power of two, the same place of all stacks has one set, and each switch of threads misses.
+constexpr size_t kStackStride = kStackBytes + size_t{17} * 64;
 constexpr int kWarp = 32;
 constexpr int kMaxThreads = 1024;
-constexpr int kPoison = 0xff;  // uninitialised shared memory is NaN
+// Shared memory that a launch asks for lies behind other shared memory, and a device promises no more than this alignment of it.
+constexpr size_t kSharedBegin = 128;
+constexpr size_t kSharedAlignment = 1024;
+constexpr size_t kSharedMargin = kSharedBegin + kSharedAlignment;
 
 struct Copy {
   void* to;
@@ -42,6 +49,7 @@ struct Copy {
 
 struct Thread {
   void* pointer = nullptr;
+  uint3 index{};
   void* fake_stack = nullptr;
   bool finished = false;
   int copy_group = 0;
@@ -54,16 +62,11 @@ struct Warp {
   void* arguments[kWarp] = {};
 };
 
-[[noreturn]] void fail(const char* what, const char* name = "") {
-  std::fprintf(stderr, "emulated CUDA: %s%s (block %u, thread %u)\n", what, name, blockIdx.x, threadIdx.x);
-  std::abort();
-}
-
 class Executor {
  public:
   ~Executor() {
     if (stacks_ != nullptr) {
-      munmap(stacks_, kMaxThreads * kStackBytes);
+      munmap(stacks_, kMaxThreads * kStackStride);
     }
   }
 
@@ -73,7 +76,8 @@ class Executor {
     body_ = &body;
     gridDim = launch.grid;
     blockDim = launch.block;
-    shared_.reset(launch.shared_bytes == 0 ? nullptr : new unsigned char[launch.shared_bytes + 128]);
+    shared_.reset(launch.shared_bytes == 0 ? nullptr : new unsigned char[launch.shared_bytes + kSharedMargin]);
+    shared_bytes_ = launch.shared_bytes;
     prepare();
     const uint64_t blocks = uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
     const char* order = std::getenv("THREEGATE_EMULATED_ORDER");
@@ -84,11 +88,16 @@ class Executor {
     shared_.reset();
   }
 
-  [[nodiscard]] void* shared() const {
-    // Aligned as on a device. Memory beyond the end is not valid.
-    return shared_.get() == nullptr ? nullptr
-                                    : reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(shared_.get()) + 127) / 128 * 128);
+  // Memory beyond the end is not valid.
+  [[nodiscard]] SharedWindow window() const {
+    if (shared_.get() == nullptr) {
+      return {};
+    }
+    const auto at = reinterpret_cast<uintptr_t>(shared_.get());
+    auto* const base = shared_.get() + (kSharedAlignment - at % kSharedAlignment) % kSharedAlignment;
+    return {base, base + kSharedBegin, base + kSharedBegin + shared_bytes_};
   }
+  [[nodiscard]] void* shared() const { return window().begin; }
 
   void barrier() {
     if (++waiting_ == running_) {
@@ -124,6 +133,20 @@ class Executor {
   }
 
   [[nodiscard]] int current() const { return current_; }
+  [[nodiscard]] uint64_t passed_barriers() const { return passed_barriers_; }
+
+  void sleep() {
+    asleep_.push_back(current_);
+    suspend();
+  }
+  void let_others_run() {
+    unhurried_.push_back(current_);
+    suspend();
+  }
+  void wake_all() {
+    ready_.insert(ready_.end(), asleep_.begin(), asleep_.end());
+    asleep_.clear();
+  }
   Thread& thread() { return threads_[static_cast<size_t>(current_)]; }
 
   [[noreturn]] void thread_main() {
@@ -133,6 +156,7 @@ class Executor {
     if (!own.copies.empty()) {
       fail("a thread ended before its copies were complete");
     }
+    asynchronous::end_thread(current_);
     own.finished = true;
     --running_;
     if (running_ > 0 && waiting_ == running_) {
@@ -150,6 +174,7 @@ class Executor {
 
   void release_barrier() {
     races::pass_barrier();
+    ++passed_barriers_;
     waiting_ = 0;
     ready_.insert(ready_.end(), at_barrier_.begin(), at_barrier_.end());
     at_barrier_.clear();
@@ -161,29 +186,32 @@ class Executor {
     }
     if (stacks_ == nullptr) {
       void* const memory =
-          mmap(nullptr, kMaxThreads * kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+          mmap(nullptr, kMaxThreads * kStackStride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (memory == MAP_FAILED) {
         fail("no memory for stacks");
       }
       stacks_ = static_cast<unsigned char*>(memory);
       threads_.resize(kMaxThreads);
     }
+    for (unsigned i = 0; i < static_cast<unsigned>(count_); ++i) {
+      threads_[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+    }
     const auto first_stack = reinterpret_cast<uintptr_t>(stacks_);
-    races::begin_launch(count_, {first_stack, first_stack + kMaxThreads * kStackBytes});
+    races::begin_launch(count_, {first_stack, first_stack + kMaxThreads * kStackStride});
   }
 
   // The lowest address of the stack of a thread.
-  [[nodiscard]] unsigned char* stack(int thread) const { return stacks_ + static_cast<size_t>(thread) * kStackBytes; }
+  [[nodiscard]] unsigned char* stack(int thread) const { return stacks_ + static_cast<size_t>(thread) * kStackStride; }
 
   void run_block(uint64_t index, const Launch& launch) {
     blockIdx = {static_cast<unsigned>(index % launch.grid.x), static_cast<unsigned>(index / launch.grid.x % launch.grid.y),
                 static_cast<unsigned>(index / launch.grid.x / launch.grid.y)};
     if (shared_) {
-      std::memset(shared_.get(), kPoison, launch.shared_bytes + 128);
+      std::memset(shared_.get(), kPoison, launch.shared_bytes + kSharedMargin);
 #if defined(__SANITIZE_ADDRESS__)
       auto* end = static_cast<unsigned char*>(shared()) + launch.shared_bytes;
-      __asan_unpoison_memory_region(shared_.get(), launch.shared_bytes + 128);
-      __asan_poison_memory_region(end, static_cast<size_t>(shared_.get() + launch.shared_bytes + 128 - end));
+      __asan_unpoison_memory_region(shared_.get(), launch.shared_bytes + kSharedMargin);
+      __asan_poison_memory_region(end, static_cast<size_t>(shared_.get() + launch.shared_bytes + kSharedMargin - end));
 #endif
     }
     const auto shared_begin = reinterpret_cast<uintptr_t>(shared());
@@ -191,6 +219,9 @@ class Executor {
     running_ = count_;
     waiting_ = 0;
     warps_.assign(static_cast<size_t>(count_ / kWarp), Warp{});
+    asynchronous::begin_block(count_);
+    asleep_.clear();
+    unhurried_.clear();
     ready_.clear();
     for (int i = 0; i < count_; ++i) {
       begin(i);
@@ -198,9 +229,10 @@ class Executor {
     }
     current_ = -1;
     suspend();
+    asynchronous::end_block();
 #if defined(__SANITIZE_ADDRESS__)
     if (shared_) {
-      __asan_unpoison_memory_region(shared_.get(), launch.shared_bytes + 128);
+      __asan_unpoison_memory_region(shared_.get(), launch.shared_bytes + kSharedMargin);
     }
 #endif
   }
@@ -237,6 +269,11 @@ class Executor {
   void suspend([[maybe_unused]] bool last = false) {
     const int from = current_;
     int to = -1;
+    if (ready_.empty()) {
+      ready_.swap(unhurried_);
+    }
+    while (ready_.empty() && running_ > 0 && asynchronous::complete_copy(order_)) {
+    }
     if (!ready_.empty()) {
       const size_t at = order_.pick(ready_.size());
       to = ready_[at];
@@ -247,7 +284,13 @@ class Executor {
         ready_.pop_back();
       }
     } else if (running_ > 0) {
+      if (!asleep_.empty()) {
+        fail("threads wait for a phase of a barrier that does not end");
+      }
       fail("threads wait for others that have ended or wait at another place");
+    }
+    if (to == from) {
+      return;  // it waited for what the other units did, and goes on
     }
     void** save = from < 0 ? &main_pointer_ : &threads_[static_cast<size_t>(from)].pointer;
     void* load = to < 0 ? main_pointer_ : threads_[static_cast<size_t>(to)].pointer;
@@ -269,8 +312,7 @@ class Executor {
 
   void set_index() const {
     if (current_ >= 0) {
-      const auto i = static_cast<unsigned>(current_);
-      threadIdx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+      threadIdx = threads_[static_cast<size_t>(current_)].index;
     }
   }
 
@@ -280,9 +322,13 @@ class Executor {
   std::vector<Warp> warps_;
   std::vector<int> ready_;
   std::vector<int> at_barrier_;
+  std::vector<int> asleep_;
+  std::vector<int> unhurried_;
+  uint64_t passed_barriers_ = 0;
   ThreadOrder order_;
   const Task* body_ = nullptr;
   std::unique_ptr<unsigned char[]> shared_;
+  size_t shared_bytes_ = 0;
   int count_ = 0;
   int current_ = -1;
   int running_ = 0;
@@ -303,6 +349,17 @@ void Executor::enter() { executor().thread_main(); }
 }  // namespace
 
 void execute(const Launch& launch, const Task& body) { executor().run(launch, body); }
+
+[[noreturn]] void fail(const char* what, const char* name) {
+  std::fprintf(stderr, "emulated CUDA: %s%s (block %u, thread %u)\n", what, name, blockIdx.x, threadIdx.x);
+  std::abort();
+}
+int current_thread() { return executor().current(); }
+uint64_t passed_barriers() { return executor().passed_barriers(); }
+void sleep_until_woken() { executor().sleep(); }
+void let_others_run() { executor().let_others_run(); }
+void wake_all() { executor().wake_all(); }
+SharedWindow shared_window() { return executor().window(); }
 
 void* dynamic_shared_memory() { return executor().shared(); }
 void block_barrier() { executor().barrier(); }

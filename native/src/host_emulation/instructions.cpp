@@ -1,23 +1,11 @@
 // Instructions of whole warps, with the layouts of the PTX ISA: group g = lane / 4 and thread in group t = lane % 4.
-#include <cmath>
-
 #include "emulated_instructions.h"
+#include "matrix_unit.h"
 
 namespace threegate::cuda {
 namespace {
 
-float widened(uint32_t pair, int half) {
-  const uint32_t bits = half == 0 ? pair << 16 : pair & 0xffff0000U;
-  float value;
-  std::memcpy(&value, &bits, sizeof(value));
-  return value;
-}
-
-// Matrix units truncate sums instead of rounding them.
-float towards_zero(double value) {
-  const auto nearest = static_cast<float>(value);
-  return std::fabs(static_cast<double>(nearest)) > std::fabs(value) ? std::nextafterf(nearest, 0.0F) : nearest;
-}
+float widened(uint32_t pair, int half) { return emulation::from_bf16(static_cast<uint16_t>(pair >> 16 * half)); }
 
 struct Product {
   float* c;
@@ -52,7 +40,7 @@ void multiply_warp(void* const lanes[32]) {
   for (int lane = 0; lane < 32; ++lane) {
     const auto* own = static_cast<const Product*>(lanes[lane]);
     for (int i = 0; i < 4; ++i) {
-      own->c[i] = towards_zero(static_cast<double>(own->c[i]) + sums[lane / 4 + 8 * (i / 2)][2 * (lane % 4) + i % 2]);
+      own->c[i] = emulation::towards_zero(static_cast<double>(own->c[i]) + sums[lane / 4 + 8 * (i / 2)][2 * (lane % 4) + i % 2]);
     }
   }
 }

@@ -19,6 +19,7 @@
 #include <set>
 #include <string>
 
+#include "cuda.h"
 #include "cuda_runtime.h"
 #include "executor.h"
 
@@ -63,7 +64,6 @@ namespace {
 
 constexpr int kCudaVersion = 13000;
 constexpr int kOldDriver = 11040;
-constexpr unsigned char kPoison = 0xff;
 constexpr size_t kDefaultMemory = size_t{8} << 30;
 constexpr size_t kAlignment = 256;
 
@@ -87,10 +87,11 @@ struct Device {
   std::map<int, std::shared_ptr<Stream>> default_streams;
   cudaError_t sticky = cudaSuccess;
   cudaError_t last = cudaSuccess;
-  // What the host asked for: waits that found work, copies and their bytes.
+  // What the host asked for: waits that found work, copies and their bytes, and those of them that left a device.
   uint64_t waits = 0;
   uint64_t copies = 0;
   uint64_t copied = 0;
+  uint64_t copied_to_host = 0;
 };
 Device& device() {
   static Device instance;
@@ -176,6 +177,15 @@ Stream& stream_of(cudaStream_t handle) {
     follow(*handle, default_stream(handle->device()));
   }
   return *handle;
+}
+
+bool is_on_device(const void* address) {
+  const auto next = device().blocks.upper_bound(static_cast<const unsigned char*>(address));
+  if (next == device().blocks.begin()) {
+    return false;
+  }
+  const auto block = std::prev(next);
+  return static_cast<const unsigned char*>(address) < block->first + block->second.bytes;
 }
 
 // Whether the kernel may have that much shared memory. More than 48 KiB must be asked for.
@@ -271,6 +281,14 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* result) {
+  const bool known = std::string(symbol) == "cuTensorMapEncodeTiled";
+  *function = known ? reinterpret_cast<void*>(&cuTensorMapEncodeTiled) : nullptr;
+  *result = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return cudaSuccess;
+}
+
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
   *total = emulation::memory_bytes();
@@ -357,6 +375,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   if (device().sticky == cudaSuccess && bytes > 0) {
     ++device().copies;
     device().copied += bytes;
+    device().copied_to_host += emulation::is_on_device(from) && !emulation::is_on_device(to) ? bytes : 0;
     stream_of(stream).add([=] {
       if (device().sticky == cudaSuccess) {
         std::memmove(to, from, bytes);
@@ -474,4 +493,16 @@ extern "C" __attribute__((visibility("default"))) void tg_emulated_traffic(uint6
   numbers[0] = device().waits;
   numbers[1] = device().copies;
   numbers[2] = device().copied;
+}
+
+// The bytes that copies took from a device to the host.
+extern "C" __attribute__((visibility("default"))) uint64_t tg_emulated_bytes_to_host() {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  return device().copied_to_host;
+}
+
+// A copy that has ended when it returns.
+extern "C" __attribute__((visibility("default"))) void tg_emulated_copy(void* to, const void* from, size_t bytes) {
+  cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, nullptr);
+  cudaStreamSynchronize(nullptr);
 }

@@ -33,7 +33,7 @@ class ThreadOrder {
     state_ ^= state_ << 13;
     state_ ^= state_ >> 7;
     state_ ^= state_ << 17;
-    return static_cast<size_t>(state_ % count);
+    return static_cast<size_t>((state_ >> 32) * count >> 32);  // as even as a remainder, without a division
   }
 
  private:

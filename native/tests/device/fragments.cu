@@ -1,15 +1,19 @@
 // threegate_fragments: checks the layouts of mma, ldmatrix and cp.async of this device against a plain product of small integers,
-// which is exact. It needs no other part of the library, so that it tells a wrong layout from any other fault. Exits with 0 if
-// all is right.
+// which is exact. On compute capability 9.0 it checks those of wgmma, its descriptions of matrices, and copies of boxes, too. It
+// needs no other part of the library, so that it tells a wrong layout from any other fault. Exits with 0 if all is right.
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <random>
+#include <vector>
 
 #include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
+#include "cuda/support/tensor_map.h"
 #include "cuda/support/warp.h"
+#include "cuda/support/warpgroup.h"
 
 namespace threegate::cuda {
 namespace {
@@ -94,6 +98,102 @@ int wrong_entries(bool transposed) {
   return wrong;
 }
 
+constexpr int kStageSide = kBoxColumns;
+constexpr int kStageEntries = kStageSide * kStageSide;
+
+// c = a b as in multiply_kernel, where a is 64 x 64 and b has kColumns rows of 64 terms. Both are copied by the copy unit.
+template <bool kTransposed, int kColumns>
+__global__ void __launch_bounds__(kWarpgroup) multiply_shared_kernel(const CUtensorMap* a, const CUtensorMap* b, float* c) {
+#if defined(THREEGATE_HOST_EMULATION) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  struct Shared {
+    uint16_t a[kStageEntries];
+    uint16_t b[size_t{kColumns * kStageSide}];
+    uint64_t full;
+  };
+  auto& shared = *aligned_shared<Shared>();
+  if (threadIdx.x == 0) {
+    initialise_barrier(&shared.full, 1);
+    publish_barriers();
+  }
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    acquire_map(a);
+    acquire_map(b);
+    arrive_and_announce(&shared.full, static_cast<int>(sizeof(shared.a) + sizeof(shared.b)));
+    copy_box(shared.a, a, 0, 0, &shared.full);
+    copy_box(shared.b, b, 0, 0, &shared.full);
+  }
+  wait_for_phase(&shared.full, 0);
+  constexpr int kNextOfA = kWarpgroupDepth * (kTransposed ? kSwizzledRow : 2) / 16;
+  constexpr int kNextOfB = kWarpgroupDepth * 2 / 16;
+  const uint64_t left = describe_shared(shared.a);
+  const uint64_t right = describe_shared(shared.b);
+  float sums[size_t{kColumns / 2}];
+  begin_products();
+#pragma unroll
+  for (int step = 0; step < kStageSide / kWarpgroupDepth; ++step) {
+    multiply_add_shared<kTransposed>(sums, moved(left, step * kNextOfA), moved(right, step * kNextOfB), step);
+  }
+  commit_products();
+  wait_for_products<0>();
+  const auto lane = static_cast<int>(threadIdx.x % kWarp);
+  const int row = static_cast<int>(threadIdx.x / kWarp) * kSide + lane / 4;
+#pragma unroll
+  for (int i = 0; i < kColumns / 2; ++i) {
+    c[(row + i % 4 / 2 * 8) * kColumns + i / 4 * 8 + lane % 4 * 2 + i % 2] = sums[i];
+  }
+#endif
+}
+
+template <bool kTransposed, int kColumns>
+int wrong_shared_entries() {
+  constexpr int kCodes = kStageEntries + kColumns * kStageSide;
+  std::mt19937 random(11);
+  std::uniform_int_distribution<int> integers(-9, 9);
+  std::vector<int> numbers(kCodes);
+  std::vector<uint16_t> codes(kCodes);
+  for (size_t i = 0; i < kCodes; ++i) {
+    numbers[i] = integers(random);
+    codes[i] = bf16(numbers[i]);
+  }
+  const StreamOwner stream = make_stream();
+  DeviceMemory in;
+  DeviceMemory maps;
+  DeviceMemory out;
+  std::vector<float> c(size_t{kStageSide} * kColumns);
+  const auto bytes = [](const auto& values) { return static_cast<int64_t>(values.size() * sizeof(values[0])); };
+  in.reserve(bytes(codes));
+  out.reserve(bytes(c));
+  const auto* const matrices = reinterpret_cast<const uint16_t*>(in.get());
+  const std::array<CUtensorMap, 2> described{describe_matrix(matrices, kStageSide, kStageSide, kStageSide),
+                                             describe_matrix(matrices + kStageEntries, kColumns, kStageSide, kColumns)};
+  maps.reserve(bytes(described));
+  check(cudaMemcpyAsync(in.get(), codes.data(), codes.size() * sizeof(codes[0]), cudaMemcpyHostToDevice, stream.get()),
+        "copying");
+  check(cudaMemcpyAsync(maps.get(), described.data(), sizeof(described), cudaMemcpyHostToDevice, stream.get()), "copying");
+  const auto* const own = reinterpret_cast<const CUtensorMap*>(maps.get());
+  constexpr int64_t kShared = (kCodes + 4) * int64_t{sizeof(uint16_t)} + kSwizzleAlignment;
+  check(launch(Shape{1, kWarpgroup, kShared}, stream.get(), multiply_shared_kernel<kTransposed, kColumns>, own, own + 1,
+               reinterpret_cast<float*>(out.get())),
+        "a product of a warpgroup");
+  check(cudaMemcpyAsync(c.data(), out.get(), c.size() * sizeof(float), cudaMemcpyDeviceToHost, stream.get()), "copying");
+  check(cudaStreamSynchronize(stream.get()), "a product of a warpgroup");
+  int wrong = 0;
+  for (int i = 0; i < kStageSide; ++i) {
+    for (int j = 0; j < kColumns; ++j) {
+      int sum = 0;
+      for (int k = 0; k < kStageSide; ++k) {
+        const int left = kTransposed ? k * kStageSide + i : i * kStageSide + k;
+        sum += numbers[static_cast<size_t>(left)] * numbers[static_cast<size_t>(kStageEntries + j * kStageSide + k)];
+      }
+      wrong += c[static_cast<size_t>(i * kColumns + j)] == static_cast<float>(sum) ? 0 : 1;
+    }
+  }
+  std::printf("%s product of a warpgroup with %d columns, %d of %d entries wrong\n", kTransposed ? "transposed" : "straight",
+              kColumns, wrong, kStageSide * kColumns);
+  return wrong;
+}
+
 int run() {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, 0), "the device's properties");
@@ -103,6 +203,14 @@ int run() {
     std::printf("%s: %s product, %d of %d entries wrong\n", properties.name, transposed ? "transposed" : "straight", own,
                 kEntries);
     wrong += own;
+  }
+  if (properties.major == 9 && properties.minor == 0) {
+    wrong += wrong_shared_entries<false, 32>() + wrong_shared_entries<true, 32>();
+    wrong += wrong_shared_entries<false, 64>() + wrong_shared_entries<true, 64>();
+    wrong += wrong_shared_entries<false, 96>() + wrong_shared_entries<true, 96>();
+    if (wrong > 0) {
+      std::printf("THREEGATE_CUDA_PRODUCT=mma does without products of warpgroups\n");
+    }
   }
   return wrong == 0 ? 0 : 1;
 }

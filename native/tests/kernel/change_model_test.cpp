@@ -151,15 +151,21 @@ struct Truth {
   }
 };
 
-Model random_model(int64_t rows, int64_t columns, std::mt19937_64& random) {
+// Magnitudes go with the rows, and if `column_scales` is large with the columns.
+Model random_model(int64_t rows, int64_t columns, std::mt19937_64& random, double column_scales = 0) {
   std::normal_distribution<double> normal;
   Values entries;
-  Values scales;
+  Values of_rows;
+  Values of_columns;
   for (int64_t i = 0; i < rows; ++i) {
-    scales.push_back(std::exp(0.3 * normal(random)));  // magnitudes go with the rows
+    of_rows.push_back(std::exp(0.3 * normal(random)));
+  }
+  for (int64_t j = 0; j < columns && column_scales > 0; ++j) {
+    of_columns.push_back(std::exp(column_scales * normal(random)));
   }
   for (int64_t i = 0; i < rows * columns; ++i) {
-    entries.push_back(0.02 * scales[static_cast<size_t>(i / columns)] * normal(random));
+    const double scale = column_scales > 0 ? of_columns[static_cast<size_t>(i % columns)] : 1;
+    entries.push_back(0.02 * scale * of_rows[static_cast<size_t>(i / columns)] * normal(random));
   }
   return {entries, rows, 0.002, 5};
 }
@@ -187,15 +193,19 @@ Bits draw(const Model& model, const Truth& truth, std::mt19937_64& random, const
   });
 }
 
-TEST(ChangeModel, ExpectsTheObservedMargins) {
+// The larger the scales of columns, the more columns and bins are coupled, up to where steps that leave that out gain nothing.
+class ChangeModelOfScales : public testing::TestWithParam<double> {};
+INSTANTIATE_TEST_SUITE_P(ChangeModel, ChangeModelOfScales, testing::Values(0.0, 0.5, 2.0));
+
+TEST_P(ChangeModelOfScales, ExpectsTheObservedMargins) {
   std::mt19937_64 random(support::seed());
-  const Model model = random_model(70, 150, random);
+  const Model model = random_model(70, 150, random, GetParam());
   const Truth truth = random_truth(model, -0.5, random);
   const Bits changed = draw(model, truth, random);
   const Fit found = fit(model, changed, {}, 1, nullptr, 1e-5);
   ASSERT_EQ(TG_OK, found.logits.status);
   EXPECT_LE(found.logits.imbalance, 1e-5);
-  EXPECT_GT(found.logits.free_entries, 60 * 130);
+  EXPECT_GT(found.logits.free_entries, GetParam() < 1 ? 60 * 130 : 60 * 100);
   Values rows(70, 0);
   Values columns(150, 0);
   Values bins(5, 0);
@@ -322,6 +332,28 @@ TEST(ChangeModel, IsTheSameAtEveryLevelAndForAnyNumberOfThreads) {
       EXPECT_EQ(first.scores[0].score, other.scores[0].score) << level;
       EXPECT_EQ(first.scores[0].information, other.scores[0].information) << level;
     }
+  }
+}
+
+TEST(ChangeModel, SetsHaveTheSameScoreTogetherAndAlone) {
+  std::mt19937_64 random(support::seed());
+  const Model model = random_model(37, 131, random);
+  const Bits changed = draw(model, random_truth(model, 0.6, random), random);
+  std::vector<Bits> sets;
+  for (unsigned share = 1; share <= 7; ++share) {
+    sets.push_back(model.set([&](size_t) { return random() % 16 < share; }));
+  }
+  sets[2] = model.set([](size_t) { return false; });  // nothing to project
+  const std::vector<tg_change_score_result> alone = [&] {
+    std::vector<tg_change_score_result> scores;
+    for (const Bits& set : sets) {
+      scores.push_back(fit(model, changed, {set}).scores[0]);
+    }
+    return scores;
+  }();
+  for (size_t count = 2; count <= sets.size(); ++count) {
+    const Fit together = fit(model, changed, {sets.begin(), sets.begin() + static_cast<std::ptrdiff_t>(count)}, 2);
+    EXPECT_EQ(0, std::memcmp(alone.data(), together.scores.data(), count * sizeof(alone[0]))) << count;
   }
 }
 

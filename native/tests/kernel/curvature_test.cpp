@@ -195,6 +195,66 @@ TEST(Curvature, SlopesAreThoseOfTheDefinition) {
   }
 }
 
+// Directions whose entries are one, two and three bf16 numbers, more of them than a device processes together, and among them
+// some with factors. The samples are F16, whose numbers are two bf16 numbers.
+TEST(Curvature, ManyDirectionsAreIndependent) {
+  std::mt19937_64 random(support::seed());
+  constexpr int64_t kTokens = 131;
+  constexpr int64_t kOutputs = 98;
+  constexpr int64_t kInputs = 45;
+  Stored input(kTokens, kInputs, TG_F32, random);
+  Stored gradient(kTokens, kOutputs, TG_F32, random);
+  for (Stored* stored : {&input, &gradient}) {
+    for (size_t i = 0; i < stored->codes.size(); ++i) {
+      const auto bits = static_cast<uint16_t>(random());
+      const int exponent = 12 + bits % 8;
+      const int fraction = bits >> 6;
+      stored->codes[i] = static_cast<uint16_t>(bits % 2 << 15 | exponent << 10 | fraction);
+      stored->values[i] = std::ldexp((bits % 2 == 0 ? 1024.0 : -1024.0) + (bits % 2 == 0 ? fraction : -fraction), exponent - 25);
+    }
+    stored->matrix.data = stored->codes.data();
+    stored->matrix.dtype = TG_F16;
+  }
+  const Stored whole(kOutputs, kInputs, TG_F32, random);
+  const Stored one(kOutputs, kInputs, TG_BF16, random);
+  const Stored other(kOutputs, kInputs, TG_BF16, random);
+  const Stored left(kOutputs, 7, TG_F32, random);
+  const Stored right(7, kInputs, TG_F32, random);
+  const tg_low_rank term{left.matrix, right.matrix, 1};
+  const tg_layer_samples samples{sizeof(samples), input.matrix, gradient.matrix};
+  std::vector<tg_direction> directions;
+  for (int i = 0; i < 5; ++i) {
+    directions.push_back(entries(whole.operand));
+    directions.push_back(entries(one.operand, &other.operand));
+    directions.push_back({sizeof(tg_direction), nullptr, nullptr, nullptr, &term, 1});
+    directions.push_back(entries(one.operand));
+  }
+  const Answer answer = slopes_of(samples, directions, 2);
+  ASSERT_EQ(TG_OK, answer.status) << answer.error;
+  for (size_t i = 0; i < directions.size(); i += i < 4 ? 1 : 5) {
+    expect_slopes(answer, i, input, gradient, [&](int64_t row, int64_t column) {
+      if (i % 4 == 2) {
+        double sum = 0;
+        for (int64_t k = 0; k < 7; ++k) {
+          sum += left.at(row, k) * right.at(k, column);
+        }
+        return sum;
+      }
+      return i % 4 == 0 ? whole.at(row, column) : one.at(row, column) - (i % 4 == 1 ? other.at(row, column) : 0);
+    });
+  }
+  // The same direction has the same bits in each batch.
+  for (size_t i = 4; i < directions.size(); ++i) {
+    EXPECT_EQ(answer.squares[i % 4], answer.squares[i]);
+    for (size_t token = 0; token < kTokens; ++token) {
+      ASSERT_EQ(answer.slopes[i % 4 * kTokens + token], answer.slopes[i * kTokens + token]) << i << ' ' << token;
+    }
+  }
+  // And also without directions of the other kind.
+  const Answer factored = slopes_of(samples, {directions[2]});
+  EXPECT_EQ(std::vector<double>(answer.slopes.begin() + 2 * kTokens, answer.slopes.begin() + 3 * kTokens), factored.slopes);
+}
+
 TEST(Curvature, ProductsOfTokensAddUp) {
   std::mt19937_64 random(support::seed());
   constexpr int64_t kTokens = 1100;
@@ -303,6 +363,10 @@ TEST(Curvature, RefusesWhatIsNoSample) {
   gradient.singles[11] = 1;
   input.singles[23] = std::numeric_limits<float>::infinity();
   refused(entries(direction.operand), "samples.input has an entry that is not finite, in row 3");
+  // Also if the direction is zero.
+  Stored zero(5, 6, TG_F32, random);
+  std::fill(zero.singles.begin(), zero.singles.end(), 0.0F);
+  refused(entries(zero.operand), "samples.input has an entry that is not finite, in row 3");
   input.singles[23] = 1;
   direction.singles[0] = std::numeric_limits<float>::infinity();
   refused(entries(direction.operand), "a direction has an entry that is not finite, or slopes exceed float32");

@@ -1105,6 +1105,44 @@ TEST(TrackedSvd, TracksAtEveryLevelWhatIsStoredInAnyWay) {
   }
 }
 
+TEST(TrackedSvd, TracksAnEighthOfALongMatrix) {
+  std::mt19937_64 random(support::seed());
+  const int64_t rows = 400;
+  const int64_t columns = 100;
+  const std::vector<double> base = gaussian(rows * columns, 1, random);
+  std::vector<double> entries = gaussian(rows * columns, 1e-4, random);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    entries[i] += base[i];
+  }
+  const Tracked tracked = track(base, entries, rows, columns, 14, 2e-6);
+  expect_leading(tracked, entries, rows, columns, 2e-6);
+  EXPECT_EQ(TG_SVD_TRACKED, tracked.result.method);
+}
+
+// Tolerances from 1e-4 on have coarser corrections. They must reach what is asked for at any step, or leave it to a new
+// decomposition, and the certificate must be that of the triplets returned.
+TEST(TrackedSvd, CorrectsAsFarAsTheToleranceAsks) {
+  std::mt19937_64 random(support::seed());
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{120, 120}, {60, 240}}) {
+    const std::vector<double> base = gaussian(rows * columns, 1, random);
+    const std::vector<double> change = gaussian(rows * columns, 1, random);
+    for (const double step : {2e-4, 1e-3, 5e-3, 2e-2}) {
+      std::vector<double> entries = base;
+      for (size_t i = 0; i < entries.size(); ++i) {
+        entries[i] += step * change[i];
+      }
+      for (const double tolerance : {1e-4, 1e-3}) {
+        SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(columns) + ", step " + std::to_string(step));
+        const Tracked tracked = track(base, entries, rows, columns, 9, tolerance);
+        expect_leading(tracked, entries, rows, columns, tolerance);
+        if (step <= 1e-3) {
+          EXPECT_EQ(TG_SVD_TRACKED, tracked.result.method);
+        }
+      }
+    }
+  }
+}
+
 TEST(TrackedSvd, NoticesADirectionThatEntered) {
   // A new direction above all others and orthogonal to the leading ones. The start does not lead to it.
   std::mt19937_64 random(support::seed());

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
-#include <optional>
+#include <utility>
 
 #include "change_rows.h"
 #include "common/lanes.h"
@@ -20,11 +21,16 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kMostRowLogit = 30;
 constexpr double kMostLogit = 25;
 constexpr int kMostRemovals = 100;
+constexpr int64_t kMostSums = kChangeSets + 1;  // for each column and key
 constexpr int kMostRowSteps = 30;
 constexpr double kLongestRowStep = 2;
-constexpr double kRowTolerance = 0.1;    // of the tolerance of the fit
+constexpr double kRowTolerance = 0.1;  // of the tolerance of the fit
+constexpr double kFirstRowTolerance = 0.01;
+constexpr double kRowGain = 0.01;        // rows are fitted as much better than the whole was in the pass before
+constexpr double kPlainGain = 1.0 / 16;  // a step without the coupling of columns and bins is good if it gains that factor
 constexpr double kStepTolerance = 0.03;  // of Newton's systems, whose steps then gain a factor of about 30
-constexpr double kProjectionTolerance = 1e-6;
+// The variance of a score is smallest at the projection. What is left of the equations changes it by the square of this number.
+constexpr double kProjectionTolerance = 1e-4;
 constexpr int64_t kMostStepsOfSystem = 200;
 constexpr double kLongestStep = 3;
 constexpr double kSmallestStep = 1.0 / 256;
@@ -41,6 +47,17 @@ struct Margins {
   double* bins;
 };
 
+// A system of the least squares of columns and bins.
+struct System {
+  Margins rest;  // the right-hand side, and what is left of it
+  Margins solution;
+  Margins direction;
+  Margins product;
+  double norm;  // squared norm of the rest relative to the weights
+  int64_t steps;
+  bool open;  // not solved yet
+};
+
 class ChangeModel {
  public:
   ChangeModel(Arena& arena, const ThreadPool& pool, const tg_change_model& model)
@@ -54,20 +71,30 @@ class ChangeModel {
         blocks_(rows_, columns_),
         keys_of_row_(arena.take<uint16_t>(blocks_.threads(pool) * columns_)),
         odds_(arena.take<float>(blocks_.threads(pool) * columns_)),
+        numbers_(arena.take<float>(kChangeSets * columns_ * blocks_.threads(pool))),
+        probabilities_(arena.take<float>(blocks_.threads(pool) * columns_)),
         row_weights_(arena.take<float>(blocks_.threads(pool) * columns_)),
         column_odds_(arena.take<float>(columns_)),
         key_odds_(arena.take<float>(most_keys_)),
-        expected_sums_(arena.take<double>(blocks_.count() * width_)),
-        weight_sums_(arena.take<double>(blocks_.count() * width_)),
+        sums_(arena.take<double>(blocks_.count() * kMostSums * width_)),
         row_logits_(arena.take<double>(rows_)),
         row_targets_(arena.take<double>(rows_)),
         row_values_(arena.take<double>(rows_)),
-        scores_(arena.take<ChangeScore>(rows_)),
-        key_values_(arena.take<double>(most_keys_)),
+        totals_(arena.take<double>(kChangeSets * rows_)),
+        scores_(arena.take<ChangeScore>(kChangeSets * rows_)),
+        values_(arena.take<double>(kChangeSets * width_)),
         bin_of_key_(arena.take<int32_t>(most_keys_)) {
-    for (Margins* margins : {&targets_, &variances_, &weights_, &logits_, &saved_, &solution_, &rest_, &direction_, &product_}) {
+    const auto take = [&](Margins& margins) {
       double* both = arena.take<double>(size_);
-      *margins = {both, both == nullptr ? nullptr : both + columns_};
+      margins = {both, both == nullptr ? nullptr : both + columns_};
+    };
+    for (Margins* margins : {&targets_, &variances_, &weights_, &logits_, &saved_}) {
+      take(*margins);
+    }
+    for (System& system : systems_) {
+      for (Margins* margins : {&system.rest, &system.solution, &system.direction, &system.product}) {
+        take(*margins);
+      }
     }
   }
 
@@ -76,25 +103,42 @@ class ChangeModel {
     const bool removed = remove_fixed(result);
     start();
     result.steps = 0;
-    double merit = pass_gradient(options.tolerance, result);
+    double merit = pass_gradient(kFirstRowTolerance, options.tolerance, result);
+    bool plain = true;
     bool gains = true;
     while (gains && result.imbalance > options.tolerance && result.steps < options.most_steps) {
-      solve(kStepTolerance * kStepTolerance * norm_of_rest());
+      // Columns and bins of weights without a pattern are almost independent. A step that takes them as such costs one pass and
+      // gains a factor of about 30. Otherwise the system of Newton's method is solved, which costs a pass for each of its steps.
+      if (plain) {
+        solve_without_coupling();
+      } else {
+        solve(1, kStepTolerance * kStepTolerance);
+      }
       std::copy_n(logits_.columns, size_, saved_.columns);
       double largest = 0;
       for (int64_t i = 0; i < size_; ++i) {
-        largest = std::max(largest, std::abs(solution_.columns[i]));
+        largest = std::max(largest, std::abs(systems_[0].solution.columns[i]));
       }
       double length = largest > kLongestStep ? kLongestStep / largest : 1;
       gains = false;
       for (; !gains && length > kSmallestStep && result.steps < options.most_steps; length /= 2) {
         for (int64_t i = 0; i < size_; ++i) {
           const double logit = saved_.columns[i];
-          logits_.columns[i] = std::isfinite(logit) ? clamped(logit + length * solution_.columns[i], kMostLogit) : logit;
+          logits_.columns[i] =
+              std::isfinite(logit) ? clamped(logit + length * systems_[0].solution.columns[i], kMostLogit) : logit;
         }
         ++result.steps;
-        const double next = pass_gradient(options.tolerance, result);
+        const double next = pass_gradient(kRowGain * result.imbalance, options.tolerance, result);
         gains = next < merit || result.imbalance <= options.tolerance;
+        if (plain && !(next < kPlainGain * merit)) {
+          plain = false;
+          if (!gains) {
+            std::copy_n(saved_.columns, size_, logits_.columns);
+            merit = pass_gradient(kFirstRowTolerance, options.tolerance, result);
+            gains = true;
+            continue;
+          }
+        }
         merit = gains ? next : merit;
       }
     }
@@ -102,16 +146,24 @@ class ChangeModel {
     result.status = removed && result.imbalance <= options.tolerance ? TG_OK : TG_NOT_CONVERGED;
   }
 
-  void score(ThreadPool& pool, SimdLevel level, const tg_change_logits& logits, const uint64_t* set,
-             tg_change_score_result& result) {
+  // Tests up to kChangeSets sets.
+  void score(ThreadPool& pool, SimdLevel level, const tg_change_logits& logits, const uint64_t* const* sets, int64_t count,
+             tg_change_score_result* results) {
     begin(pool, level);
     std::copy_n(logits.rows, rows_, row_logits_);
     std::copy_n(logits.columns, columns_, logits_.columns);
     std::copy_n(logits.bins, bins_, logits_.bins);
     set_odds();
-    pass_weights();
-    project(set, result);
-    pass_score(set, result);
+    // A group that is not full has its last set several times.
+    const int group = count == 1 ? 1 : kChangeSets;
+    const uint64_t* all[kChangeSets];
+    tg_change_score_result of_all[kChangeSets]{};
+    for (int set = 0; set < kChangeSets; ++set) {
+      all[set] = sets[std::min<int64_t>(set, count - 1)];
+    }
+    project(all, group, of_all);
+    pass_score(all, group, of_all);
+    std::copy_n(of_all, count, results);
   }
 
  private:
@@ -121,7 +173,7 @@ class ChangeModel {
     if (keys_) {
       return;
     }
-    keys_.emplace(*model_.base);
+    keys_ = std::make_unique<const MagnitudeKeys>(*model_.base);
     int32_t bin = 0;  // keys and ends ascend
     for (int64_t key = 0; key < keys_->count(); ++key) {
       const uint16_t code = keys_->code(key);
@@ -136,36 +188,63 @@ class ChangeModel {
 
   [[nodiscard]] ChangeRow row_at(int thread, int64_t row) const {
     const int64_t at = thread * columns_;
-    return {model_.base, row, keys_->table(), column_odds_, key_odds_, keys_of_row_ + at, odds_ + at, row_weights_ + at};
+    return {model_.base,         row,
+            keys_->table(),      column_odds_,
+            key_odds_,           keys_of_row_ + at,
+            odds_ + at,          numbers_ + kChangeSets * at,
+            probabilities_ + at, row_weights_ + at};
   }
 
   static bool is_free(double logit) { return std::isfinite(logit); }
 
-  [[nodiscard]] ChangeSums sums_at(double* sums, int64_t block) const {
-    double* at = sums + block * width_;
-    return {at, at + columns_};
+  // Sums of several kinds for each column and key: two of them as pairs by key, or those of sets side by side.
+  [[nodiscard]] ChangePairSums pair_sums_at(int64_t block) const {
+    double* at = sums_ + block * 2 * width_;
+    return {at, at + columns_, at + 2 * columns_};
+  }
+  [[nodiscard]] ChangeSums sums_at(int64_t block, int64_t kinds, int64_t first, int64_t count) const {
+    double* at = sums_ + (block * kinds + first) * width_;
+    return {at, at + count * columns_};
   }
 
-  void clear(double* sums) const { std::fill_n(sums, blocks_.count() * width_, 0.0); }
+  // Sets the sums of all blocks to 0.
+  void clear(int64_t kinds) const { std::fill_n(sums_, blocks_.count() * kinds * width_, 0.0); }
 
-  // Adds the sums of all blocks up, and those of keys by bin.
-  void collect(double* sums, const Margins& to) const {
-    blocks_.add_up(sums, width_);
-    std::copy_n(sums, columns_, to.columns);
+  void add_blocks(int64_t kinds) const { blocks_.add_up(sums_, kinds * width_); }
+
+  // Fetches sums that are `stride` apart, those of keys by bin.
+  void collect(const double* of_columns, const double* of_keys, int64_t stride, const Margins& to) const {
+    for (int64_t j = 0; j < columns_; ++j) {
+      to.columns[j] = of_columns[stride * j];
+    }
     std::fill_n(to.bins, bins_, 0.0);
     for (int64_t key = 0; key < keys_->count(); ++key) {
-      to.bins[bin_of_key_[key]] += sums[columns_ + key];
+      to.bins[bin_of_key_[key]] += of_keys[stride * key];
     }
   }
+  void collect_pairs(const Margins& first, const Margins& second) const {
+    add_blocks(2);
+    const double* keys = sums_ + 2 * columns_;
+    std::copy_n(sums_, columns_, first.columns);
+    std::copy_n(sums_ + columns_, columns_, second.columns);
+    const auto by_bin = [&](const double* from, double* bins) {
+      std::fill_n(bins, bins_, 0.0);
+      for (int64_t key = 0; key < keys_->count(); ++key) {
+        bins[bin_of_key_[key]] += from[2 * key];
+      }
+    };
+    by_bin(keys, first.bins);
+    by_bin(keys + 1, second.bins);
+  }
 
-  // Calls body(row, sums of expectations, sums of weights) for each free row after it was read.
+  // Calls body(row, block) for each free row after it was read.
   template <typename Body>
   void for_free_rows(Body body) {
     blocks_.for_rows(*pool_, [&](int thread, int64_t block, int64_t row) {
       if (is_free(row_logits_[row])) {
         const ChangeRow at = row_at(thread, row);
         change_read(level_, at);
-        body(at, sums_at(expected_sums_, block), sums_at(weight_sums_, block));
+        body(at, block);
       }
     });
   }
@@ -175,11 +254,12 @@ class ChangeModel {
     for (int64_t j = 0; j < columns_; ++j) {
       column_odds_[j] = static_cast<float>(odds(logits_.columns[j]));
     }
+    double* of_bins = systems_[0].product.bins;
     for (int64_t b = 0; b < bins_; ++b) {
-      product_.bins[b] = odds(logits_.bins[b]);
+      of_bins[b] = odds(logits_.bins[b]);
     }
     for (int64_t key = 0; key < keys_->count(); ++key) {
-      key_odds_[key] = static_cast<float>(product_.bins[bin_of_key_[key]]);
+      key_odds_[key] = static_cast<float>(of_bins[bin_of_key_[key]]);
     }
   }
 
@@ -192,27 +272,14 @@ class ChangeModel {
     std::fill_n(logits_.columns, size_, 0.0);
     for (int round = 0; round < kMostRemovals; ++round) {
       set_odds();
-      clear(expected_sums_);
-      clear(weight_sums_);
+      clear(2);
       std::fill_n(row_values_, rows_, 0.0);
-      for_free_rows([&](const ChangeRow& at, const ChangeSums& changes, const ChangeSums& entries) {
-        const uint64_t* changed = model_.changed + at.row * words();
-        double own = 0;
-        double all = 0;
-        for (int64_t j = 0; j < columns_; ++j) {
-          const bool is_in = at.odds[j] > 0;
-          const bool moved = is_in && (changed[j / 64] >> (j % 64) & 1U) != 0;
-          at.weights[j] = is_in ? 1 : 0;
-          at.odds[j] = moved ? 1 : 0;
-          all += is_in ? 1 : 0;
-          own += moved ? 1 : 0;
-        }
-        row_targets_[at.row] = own;
-        row_values_[at.row] = all;
-        change_add(level_, at, changes, entries);
+      for_free_rows([&](const ChangeRow& at, int64_t block) {
+        const ChangeCounts counts = change_count(level_, at, model_.changed + at.row * words(), pair_sums_at(block));
+        row_targets_[at.row] = counts.changes;
+        row_values_[at.row] = counts.weight;
       });
-      collect(expected_sums_, targets_);
-      collect(weight_sums_, weights_);
+      collect_pairs(targets_, weights_);
       const auto fix = [](double& logit, double changes, double entries) {
         if (!is_free(logit) || (changes > 0 && changes < entries)) {
           return false;
@@ -256,172 +323,226 @@ class ChangeModel {
     }
   }
 
-  // Newton's method for the log odds of one row. Returns how far its expectation is from its number of changes, in standard
-  // deviations.
+  // Newton's method for the log odds of one row, whose probabilities and weights it fills. Returns how far its expectation is
+  // from its number of changes, in standard deviations.
   double fit_row(const ChangeRow& at, double tolerance) {
     double& logit = row_logits_[at.row];
     double distance = kInfinity;
     for (int step = 0; step < kMostRowSteps; ++step) {
-      const ChangeCounts counts = change_counts(level_, at, row_odds(at.row));
-      const double difference = row_targets_[at.row] - counts.expected;
+      const ChangeCounts counts = change_expect(level_, at, row_odds(at.row));
+      const double difference = row_targets_[at.row] - counts.changes;
       distance = deviation(difference, counts.weight);
       if (distance <= tolerance || !(counts.weight > 0)) {
-        break;
+        return distance;
       }
       logit = clamped(logit + clamped(difference / counts.weight, kLongestRowStep), kMostRowLogit);
     }
+    change_probabilities(level_, at, row_odds(at.row));
     return distance;
   }
 
   // Fits the rows, and fills the gradient (in `rest`) and the weights. Returns the squared norm of the gradient relative to the
   // variances of the start. Every step of Newton's method reduces this norm if it is short enough.
-  double pass_gradient(double tolerance, tg_change_logits& result) {
+  double pass_gradient(double row_tolerance, double tolerance, tg_change_logits& result) {
     set_odds();
-    clear(expected_sums_);
-    clear(weight_sums_);
+    clear(2);
     std::fill_n(row_values_, rows_, 0.0);
-    for_free_rows([&](const ChangeRow& at, const ChangeSums& expected, const ChangeSums& weights) {
-      row_values_[at.row] = fit_row(at, kRowTolerance * tolerance);
-      change_probabilities(level_, at, row_odds(at.row));
-      change_add(level_, at, expected, weights);
+    for_free_rows([&](const ChangeRow& at, int64_t block) {
+      row_values_[at.row] = fit_row(at, std::max(row_tolerance, kRowTolerance * tolerance));
+      change_add(level_, at, pair_sums_at(block));
     });
-    collect(expected_sums_, rest_);
-    collect(weight_sums_, weights_);
+    collect_pairs(systems_[0].rest, weights_);
     result.imbalance = 0;
     for (int64_t i = 0; i < rows_; ++i) {
       result.imbalance = std::max(result.imbalance, row_values_[i]);
     }
     double merit = 0;
+    double* rest = systems_[0].rest.columns;
     for (int64_t i = 0; i < size_; ++i) {
       if (!is_free(logits_.columns[i])) {
-        rest_.columns[i] = 0;
+        rest[i] = 0;
         continue;
       }
-      rest_.columns[i] = targets_.columns[i] - rest_.columns[i];
-      result.imbalance = std::max(result.imbalance, deviation(rest_.columns[i], weights_.columns[i]));
-      merit += rest_.columns[i] * rest_.columns[i] / variances_.columns[i];
+      rest[i] = targets_.columns[i] - rest[i];
+      result.imbalance = std::max(result.imbalance, deviation(rest[i], weights_.columns[i]));
+      merit += rest[i] * rest[i] / variances_.columns[i];
     }
     return merit;
   }
 
-  // The weights of the columns and bins for given log odds.
-  void pass_weights() {
-    clear(expected_sums_);
-    clear(weight_sums_);
-    for_free_rows([&](const ChangeRow& at, const ChangeSums& expected, const ChangeSums& weights) {
-      change_probabilities(level_, at, row_odds(at.row));
-      change_add(level_, at, expected, weights);
-    });
-    collect(weight_sums_, weights_);
-  }
-
-  void spread(const Margins& x) {
-    for (int64_t key = 0; key < keys_->count(); ++key) {
-      key_values_[key] = x.bins[bin_of_key_[key]];
-    }
-  }
-
-  // Solves the system of the w-weighted least squares of columns and bins, where rows are eliminated. The right-hand side is
-  // `rest`, which becomes what is left of it. Ends when its squared norm relative to the weights is at most `least`. Returns that
-  // norm.
-  double solve(double least) {
-    std::fill_n(solution_.columns, size_, 0.0);
-    centre_rest(0, columns_);
-    centre_rest(columns_, size_);
-    double norm = norm_of_rest();
+  // The solution of the first system without its coupling of columns and bins.
+  void solve_without_coupling() {
+    centre(systems_[0]);
     for (int64_t i = 0; i < size_; ++i) {
-      direction_.columns[i] = preconditioned(i);
+      systems_[0].solution.columns[i] = preconditioned(systems_[0], i);
     }
-    for (steps_of_system_ = 0; steps_of_system_ < kMostStepsOfSystem && norm > least; ++steps_of_system_) {
-      clear(expected_sums_);
-      spread(direction_);
-      for_free_rows([&](const ChangeRow& at, const ChangeSums& sums, const ChangeSums&) {
+  }
+
+  // Writes numbers of the first systems side by side, for each column and key.
+  ChangeSums spread(int count, Margins System::*numbers) {
+    const ChangeSums values{values_, values_ + count * columns_};
+    for (int set = 0; set < count; ++set) {
+      const Margins& x = systems_[set].*numbers;
+      for (int64_t j = 0; j < columns_; ++j) {
+        values.columns[count * j + set] = x.columns[j];
+      }
+      for (int64_t key = 0; key < keys_->count(); ++key) {
+        values.keys[count * key + set] = x.bins[bin_of_key_[key]];
+      }
+    }
+    return values;
+  }
+
+  // Solves the first systems, of the w-weighted least squares of columns and bins, where rows are eliminated. Each right-hand
+  // side is its `rest`, which becomes what is left of it. Ends when the squared norms relative to the weights are at most `gain`
+  // of what they were, or of `total` if there is one. All systems have the same matrix, so one pass serves all of them.
+  void solve(int count, double gain, const double* totals = nullptr) {
+    double least[kChangeSets];
+    bool open = false;
+    for (int set = 0; set < count; ++set) {
+      System& system = systems_[set];
+      std::fill_n(system.solution.columns, size_, 0.0);
+      const double before = totals != nullptr ? totals[set] : norm_of_rest(system);
+      centre(system);
+      system.norm = norm_of_rest(system);
+      system.steps = 0;
+      least[set] = gain * before;
+      system.open = system.norm > least[set];
+      open = open || system.open;
+      for (int64_t i = 0; i < size_; ++i) {
+        system.direction.columns[i] = preconditioned(system, i);
+      }
+    }
+    for (int64_t step = 0; step < kMostStepsOfSystem && open; ++step) {
+      clear(count);
+      const ChangeSums directions = spread(count, &System::direction);
+      for_free_rows([&](const ChangeRow& at, int64_t block) {
         change_probabilities(level_, at, row_odds(at.row));
-        change_product(level_, at, {direction_.columns, key_values_}, sums);
+        change_product(level_, count, at, directions, sums_at(block, count, 0, count));
       });
-      collect(expected_sums_, product_);
-      const double curvature = sum_in_lanes(size_, [&](int64_t i) { return direction_.columns[i] * product_.columns[i]; });
-      if (!(curvature > 0)) {
-        break;
+      add_blocks(count);
+      open = false;
+      for (int set = 0; set < count; ++set) {
+        System& system = systems_[set];
+        if (system.open) {
+          collect(sums_ + set, sums_ + count * columns_ + set, count, system.product);
+          advance(system, least[set]);
+          open = open || system.open;
+        }
       }
-      const double length = norm / curvature;
-      double next = 0;
-      for (int64_t i = 0; i < size_; ++i) {
-        solution_.columns[i] += length * direction_.columns[i];
-        rest_.columns[i] -= length * product_.columns[i];
-        next += rest_.columns[i] * preconditioned(i);
-      }
-      for (int64_t i = 0; i < size_; ++i) {
-        direction_.columns[i] = preconditioned(i) + next / norm * direction_.columns[i];
-      }
-      norm = next;
     }
-    return norm;
+  }
+
+  // A step of conjugate gradients.
+  void advance(System& system, double least) {
+    const double* product = system.product.columns;
+    double* direction = system.direction.columns;
+    ++system.steps;
+    const double curvature = sum_in_lanes(size_, [&](int64_t i) { return direction[i] * product[i]; });
+    if (!(curvature > 0)) {
+      system.open = false;
+      return;
+    }
+    const double length = system.norm / curvature;
+    double next = 0;
+    for (int64_t i = 0; i < size_; ++i) {
+      system.solution.columns[i] += length * direction[i];
+      system.rest.columns[i] -= length * product[i];
+      next += system.rest.columns[i] * preconditioned(system, i);
+    }
+    for (int64_t i = 0; i < size_; ++i) {
+      direction[i] = preconditioned(system, i) + next / system.norm * direction[i];
+    }
+    system.norm = next;
+    system.open = next > least;
   }
 
   // The system has no solution for a right-hand side with a part along its null space: constants of all columns or all bins,
   // which the rows take. Such a part comes from the tolerance of the rows and from rounding.
-  void centre_rest(int64_t begin, int64_t end) {
-    double rest = 0;
-    double weight = 0;
-    for (int64_t i = begin; i < end; ++i) {
-      rest += weights_.columns[i] > 0 ? rest_.columns[i] : 0;
-      weight += weights_.columns[i];
+  void centre(const System& system) const {
+    double* rest = system.rest.columns;
+    for (const auto& [begin, end] : {std::pair{int64_t{0}, columns_}, std::pair{columns_, size_}}) {
+      double sum = 0;
+      double weight = 0;
+      for (int64_t i = begin; i < end; ++i) {
+        sum += weights_.columns[i] > 0 ? rest[i] : 0;
+        weight += weights_.columns[i];
+      }
+      for (int64_t i = begin; i < end && weight > 0; ++i) {
+        rest[i] -= weights_.columns[i] * (sum / weight);
+      }
     }
-    for (int64_t i = begin; i < end && weight > 0; ++i) {
-      rest_.columns[i] -= weights_.columns[i] * (rest / weight);
-    }
   }
 
-  [[nodiscard]] double norm_of_rest() const {
-    return sum_in_lanes(size_, [&](int64_t i) { return rest_.columns[i] * preconditioned(i); });
+  [[nodiscard]] double norm_of_rest(const System& system) const {
+    return sum_in_lanes(size_, [&](int64_t i) { return system.rest.columns[i] * preconditioned(system, i); });
   }
 
-  [[nodiscard]] double preconditioned(int64_t i) const {
-    return weights_.columns[i] > 0 ? rest_.columns[i] / weights_.columns[i] : 0;
+  [[nodiscard]] double preconditioned(const System& system, int64_t i) const {
+    return weights_.columns[i] > 0 ? system.rest.columns[i] / weights_.columns[i] : 0;
   }
 
-  // The projection of a set on columns and bins, in `solution`.
-  void project(const uint64_t* set, tg_change_score_result& result) {
-    clear(expected_sums_);
-    std::fill_n(row_values_, rows_, 0.0);
-    for_free_rows([&](const ChangeRow& at, const ChangeSums& sums, const ChangeSums&) {
+  // The projections of sets on columns and bins, as solutions of the systems.
+  void project(const uint64_t* const* sets, int count, tg_change_score_result* results) {
+    const int64_t kinds = count + 1;  // those of the sets, and the weights
+    clear(kinds);
+    std::fill_n(totals_, count * rows_, 0.0);
+    for_free_rows([&](const ChangeRow& at, int64_t block) {
       change_probabilities(level_, at, row_odds(at.row));
-      row_values_[at.row] = change_project(level_, at, set + at.row * words(), sums);
+      const uint64_t* own[kChangeSets];
+      rows_of(sets, count, at.row, own);
+      change_project(level_, count, at, own, sums_at(block, kinds, 0, count), sums_at(block, kinds, count, 1),
+                     totals_ + count * at.row);
     });
-    collect(expected_sums_, rest_);
-    result.total = sum_in_lanes(rows_, [&](int64_t i) { return row_values_[i]; });
-    const double left = result.total > 0 ? solve(kProjectionTolerance * kProjectionTolerance * result.total) : 0;
-    if (!(result.total > 0)) {
-      std::fill_n(solution_.columns, size_, 0.0);
+    add_blocks(kinds);
+    const double* of_weights = sums_ + count * width_;
+    collect(of_weights, of_weights + columns_, 1, weights_);
+    double totals[kChangeSets];
+    for (int set = 0; set < count; ++set) {
+      collect(sums_ + set, sums_ + count * columns_ + set, count, systems_[set].rest);
+      totals[set] = sum_in_lanes(rows_, [&](int64_t i) { return totals_[count * i + set]; });
     }
-    result.steps = steps_of_system_;
-    result.imbalance = result.total > 0 ? std::sqrt(left / result.total) : 0;
-    result.status = result.imbalance <= kProjectionTolerance ? TG_OK : TG_NOT_CONVERGED;
+    solve(count, kProjectionTolerance * kProjectionTolerance, totals);
+    for (int set = 0; set < count; ++set) {
+      tg_change_score_result& result = results[set];
+      result.total = totals[set];
+      result.steps = systems_[set].steps;
+      result.imbalance = result.total > 0 ? std::sqrt(systems_[set].norm / result.total) : 0;
+      result.status = result.imbalance <= kProjectionTolerance ? TG_OK : TG_NOT_CONVERGED;
+    }
   }
 
-  void pass_score(const uint64_t* set, tg_change_score_result& result) {
-    spread(solution_);
-    std::fill_n(scores_, rows_, ChangeScore{});
-    for_free_rows([&](const ChangeRow& at, const ChangeSums&, const ChangeSums&) {
+  void rows_of(const uint64_t* const* sets, int count, int64_t row, const uint64_t** to) const {
+    for (int set = 0; set < count; ++set) {
+      to[set] = sets[set] + row * words();
+    }
+  }
+
+  void pass_score(const uint64_t* const* sets, int count, tg_change_score_result* results) {
+    const ChangeSums projections = spread(count, &System::solution);
+    std::fill_n(scores_, count * rows_, ChangeScore{});
+    for_free_rows([&](const ChangeRow& at, int64_t) {
       change_probabilities(level_, at, row_odds(at.row));
-      const int64_t first = at.row * words();
-      change_score(level_, at, model_.changed + first, set + first, {solution_.columns, key_values_}, scores_[at.row]);
+      const uint64_t* own[kChangeSets];
+      rows_of(sets, count, at.row, own);
+      change_score(level_, count, at, model_.changed + at.row * words(), own, projections, scores_ + count * at.row);
     });
-    result.score = result.information = result.expected = 0;
-    result.observed = result.entries = 0;
-    for (int64_t i = 0; i < rows_; ++i) {
-      result.score += scores_[i].score;
-      result.information += scores_[i].information;
-      result.expected += scores_[i].expected;
-      result.observed += scores_[i].observed;
-      result.entries += scores_[i].entries;
+    for (int set = 0; set < count; ++set) {
+      tg_change_score_result& result = results[set];
+      for (int64_t i = 0; i < rows_; ++i) {
+        const ChangeScore& own = scores_[count * i + set];
+        result.score += own.score;
+        result.information += own.information;
+        result.expected += own.expected;
+        result.observed += own.observed;
+        result.entries += own.entries;
+      }
     }
   }
 
   // Moves the means of columns and bins into the rows, because only sums of the three are determined.
   void write_logits(tg_change_logits& result) const {
-    const auto centre = [](double* logits, int64_t count) {
+    const auto without_mean = [](double* logits, int64_t count) {
       double sum = 0;
       int64_t free = 0;
       for (int64_t i = 0; i < count; ++i) {
@@ -436,7 +557,7 @@ class ChangeModel {
     };
     std::copy_n(logits_.columns, columns_, result.columns);
     std::copy_n(logits_.bins, bins_, result.bins);
-    const double mean = centre(result.columns, columns_) + centre(result.bins, bins_);
+    const double mean = without_mean(result.columns, columns_) + without_mean(result.bins, bins_);
     for (int64_t i = 0; i < rows_; ++i) {
       result.rows[i] = row_logits_[i] + mean;
     }
@@ -450,30 +571,28 @@ class ChangeModel {
   int64_t most_keys_;  // the largest number of keys that a matrix of this shape has
   int64_t width_;      // columns and keys
   RowBlocks blocks_;
-  uint16_t* keys_of_row_;  // of each thread, as the next two
+  uint16_t* keys_of_row_;  // of each thread, as the next three
   float* odds_;
+  float* numbers_;
+  float* probabilities_;
   float* row_weights_;
   float* column_odds_;
   float* key_odds_;
-  double* expected_sums_;  // blocks x width
-  double* weight_sums_;    // blocks x width
+  double* sums_;  // blocks x kinds x width
   double* row_logits_;
   double* row_targets_;  // changes among the free entries
   double* row_values_;
+  double* totals_;  // rows x sets, as the next
   ChangeScore* scores_;
-  double* key_values_;
+  double* values_;
   int32_t* bin_of_key_;
-  std::optional<MagnitudeKeys> keys_;
+  std::unique_ptr<const MagnitudeKeys> keys_;
   Margins targets_{};
   Margins variances_{};
   Margins weights_{};
   Margins logits_{};
   Margins saved_{};
-  Margins solution_{};
-  Margins rest_{};
-  Margins direction_{};
-  Margins product_{};
-  int64_t steps_of_system_ = 0;
+  System systems_[kChangeSets]{};
   ThreadPool* pool_ = nullptr;
   SimdLevel level_ = SimdLevel::kScalar;
 };
@@ -496,8 +615,8 @@ void score_changes(ThreadPool& pool, SimdLevel level, const tg_change_model& mod
                    const uint64_t* const* sets, int64_t set_count, void* workspace, tg_change_score_result* results) {
   Arena arena(workspace);
   ChangeModel fitted(arena, pool, model);
-  for (int64_t i = 0; i < set_count; ++i) {
-    fitted.score(pool, level, logits, sets[i], results[i]);
+  for (int64_t i = 0; i < set_count; i += kChangeSets) {
+    fitted.score(pool, level, logits, sets + i, std::min<int64_t>(kChangeSets, set_count - i), results + i);
   }
 }
 

@@ -19,7 +19,9 @@ struct ChangeRow {
   const float* key_odds;
   // Room for a row each.
   uint16_t* keys;
-  float* odds;  // column_odds * key_odds, and then probabilities
+  float* odds;     // column_odds * key_odds
+  float* numbers;  // kChangeSets rows
+  float* probabilities;
   float* weights;
 };
 
@@ -29,28 +31,45 @@ struct ChangeSums {
   double* keys;
 };
 
+// Two sums by column, and pairs of sums by key.
+struct ChangePairSums {
+  double* first_columns;
+  double* second_columns;
+  double* keys;
+};
+
 // Reads the keys and the odds of the row.
 void change_read(SimdLevel level, const ChangeRow& row);
 
 struct ChangeCounts {
-  double expected;  // sum of the probabilities
-  double weight;    // sum of p (1 - p)
+  double changes;  // or their expectation, the sum of the probabilities p
+  double weight;   // number of entries, or the sum of p (1 - p)
 };
 
-// Sums over the row for a factor of its odds.
-ChangeCounts change_counts(SimdLevel level, const ChangeRow& row, double row_odds);
+// Adds the numbers of changed entries and of entries by column and key, without entries whose odds are 0. Returns their sums.
+ChangeCounts change_count(SimdLevel level, const ChangeRow& row, const uint64_t* changed, const ChangePairSums& sums);
 
-// Replaces the odds by probabilities, and writes the weights.
+// Sums over the row for a factor of its odds. Writes the probabilities and the weights.
+ChangeCounts change_expect(SimdLevel level, const ChangeRow& row, double row_odds);
+
+// Writes the probabilities and the weights.
 void change_probabilities(SimdLevel level, const ChangeRow& row, double row_odds);
 
 // Adds the probabilities and weights by column and key.
-void change_add(SimdLevel level, const ChangeRow& row, const ChangeSums& expected, const ChangeSums& weights);
+void change_add(SimdLevel level, const ChangeRow& row, const ChangePairSums& sums);
+
+// The number of sets that are processed at a time. Reading a row costs as much as the rest of the work for one set.
+constexpr int kChangeSets = 4;
+
+// The next three are for one set or for kChangeSets of them, which `count` says. The sums of a group of sets, and x, have the
+// numbers of the sets of each column and key side by side.
 
 // Adds w (x - mean of x), where x is columns[j] + keys[key of j] and w are the weights, by column and key.
-void change_product(SimdLevel level, const ChangeRow& row, const ChangeSums& x, const ChangeSums& sums);
+void change_product(SimdLevel level, int count, const ChangeRow& row, const ChangeSums& x, const ChangeSums& sums);
 
-// The same for x = 1 where `set` has a bit. Returns the sum of w x^2.
-double change_project(SimdLevel level, const ChangeRow& row, const uint64_t* set, const ChangeSums& sums);
+// The same for x = 1 where a set has a bit. Adds the weights, too, and writes the sum of w x^2 of each set.
+void change_project(SimdLevel level, int count, const ChangeRow& row, const uint64_t* const* sets, const ChangeSums& sums,
+                    const ChangeSums& of_weights, double* totals);
 
 struct ChangeScore {
   double score;
@@ -60,19 +79,21 @@ struct ChangeScore {
   int64_t entries;
 };
 
-// The score of one row, where `x` is the projection of the set on columns and keys.
-void change_score(SimdLevel level, const ChangeRow& row, const uint64_t* changed, const uint64_t* set, const ChangeSums& x,
-                  ChangeScore& score);
+// The scores of one row, where `x` are the projections of the sets on columns and keys.
+void change_score(SimdLevel level, int count, const ChangeRow& row, const uint64_t* changed, const uint64_t* const* sets,
+                  const ChangeSums& x, ChangeScore* scores);
 
-#define TG_CHANGE_VARIANT(level)                                                                                     \
-  void change_read_##level(const ChangeRow& row);                                                                    \
-  ChangeCounts change_counts_##level(const ChangeRow& row, double row_odds);                                         \
-  void change_probabilities_##level(const ChangeRow& row, double row_odds);                                          \
-  void change_add_##level(const ChangeRow& row, const ChangeSums& expected, const ChangeSums& weights);              \
-  void change_product_##level(const ChangeRow& row, const ChangeSums& x, const ChangeSums& sums);                    \
-  double change_project_##level(const ChangeRow& row, const uint64_t* set, const ChangeSums& sums);                  \
-  void change_score_##level(const ChangeRow& row, const uint64_t* changed, const uint64_t* set, const ChangeSums& x, \
-                            ChangeScore& score)
+#define TG_CHANGE_VARIANT(level)                                                                                    \
+  void change_read_##level(const ChangeRow& row);                                                                   \
+  ChangeCounts change_count_##level(const ChangeRow& row, const uint64_t* changed, const ChangePairSums& sums);     \
+  ChangeCounts change_expect_##level(const ChangeRow& row, double row_odds);                                        \
+  void change_probabilities_##level(const ChangeRow& row, double row_odds);                                         \
+  void change_add_##level(const ChangeRow& row, const ChangePairSums& sums);                                        \
+  void change_product_##level(int count, const ChangeRow& row, const ChangeSums& x, const ChangeSums& sums);        \
+  void change_project_##level(int count, const ChangeRow& row, const uint64_t* const* sets, const ChangeSums& sums, \
+                              const ChangeSums& of_weights, double* totals);                                        \
+  void change_score_##level(int count, const ChangeRow& row, const uint64_t* changed, const uint64_t* const* sets,  \
+                            const ChangeSums& x, ChangeScore* scores)
 TG_CHANGE_VARIANT(scalar);
 TG_CHANGE_VARIANT(avx2);
 TG_CHANGE_VARIANT(avx512);

@@ -114,8 +114,10 @@ class Reduction {
       }
     }
     meeting.wait();
-    for (int64_t part = thread; part < part_count_; part += meeting.threads()) {
-      multiply(row, before, part);
+    // Every other product takes the matrix backwards, so that it starts with what the one before it left in the cache.
+    const int64_t own_parts = (part_count_ - thread + meeting.threads() - 1) / meeting.threads();
+    for (int64_t i = 0; i < own_parts; ++i) {
+      multiply(row, before, thread + (row % 2 == 0 ? i : own_parts - 1 - i) * meeting.threads());
     }
     meeting.wait();
     for (int64_t part = thread; part < part_count_; part += meeting.threads()) {
@@ -186,7 +188,10 @@ class Reduction {
     const T* own = row_of(row);
     T* out = parts_ + part * order_;
     std::fill_n(out, row, T{0});
-    for (int64_t begin = part * kRowsOfBlock; begin < row; begin += part_count_ * kRowsOfBlock) {
+    const int64_t apart = part_count_ * kRowsOfBlock;
+    const int64_t blocks = std::max<int64_t>(0, (row - part * kRowsOfBlock + apart - 1) / apart);
+    for (int64_t i = 0; i < blocks; ++i) {
+      const int64_t begin = part * kRowsOfBlock + (row % 2 == 0 ? i : blocks - 1 - i) * apart;
       kernels_.multiply(matrix_, order_, begin, std::min(row, begin + kRowsOfBlock), own, out);
     }
     const Columns columns = columns_of(part, row);

@@ -47,6 +47,16 @@ template <typename T>
   std::memcpy(to, &vector, sizeof(vector));
 }
 
+// Keeps a vector in its register. GCC would otherwise load it again for each use, and the loads then bind.
+template <typename Vector>
+[[gnu::always_inline]] inline void keep_in_register([[maybe_unused]] Vector& vector) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(vector));
+#elif defined(__x86_64__)
+  asm("" : "+x"(vector));
+#endif
+}
+
 template <typename T>
 T sum_of(const typename Lanes<T>::Vector& vector) {
   T sums[kReductionLanes<T>];
@@ -75,7 +85,8 @@ void multiply_rows(const T* matrix, int64_t stride, int64_t first, const T* v, T
     const Vector own = load_lanes(v + j);
     Vector out = load_lanes(y + j);
     for (int64_t i = 0; i < kRows; ++i) {
-      const Vector entries = load_lanes(row[i] + j);
+      Vector entries = load_lanes(row[i] + j);
+      keep_in_register(entries);
       sums[i] += entries * own;
       out += entries * factor[i];
     }
@@ -102,18 +113,35 @@ void multiply_block(const T* matrix, int64_t stride, int64_t begin, int64_t end,
   }
 }
 
+// Subtracts the sums for some vectors of columns. Several of them hide the latency of an addition.
+template <typename T, int64_t kVectors>
+[[gnu::always_inline]] inline void subtract_vectors(const T* left, int64_t left_stride, const T* left_factors, const T* right,
+                                                    int64_t right_stride, const T* right_factors, int64_t count, T* out) {
+  using Vector = typename Lanes<T>::Vector;
+  Vector sums[static_cast<size_t>(kVectors)] = {};
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t k = 0; k < kVectors; ++k) {
+      const int64_t at = k * kReductionLanes<T>;
+      sums[k] += load_lanes(left + i * left_stride + at) * left_factors[i];
+      sums[k] += load_lanes(right + i * right_stride + at) * right_factors[i];
+    }
+  }
+  for (int64_t k = 0; k < kVectors; ++k) {
+    T* own = out + k * kReductionLanes<T>;
+    store_lanes<T>(load_lanes(own) - sums[k], own);
+  }
+}
+
 template <typename T>
 void subtract_rows(const T* left, int64_t left_stride, const T* left_factors, const T* right, int64_t right_stride,
                    const T* right_factors, int64_t count, int64_t length, T* out) {
-  using Vector = typename Lanes<T>::Vector;
+  constexpr int64_t kTogether = 4;
   int64_t j = 0;
+  for (; j + kTogether * kReductionLanes<T> <= length; j += kTogether * kReductionLanes<T>) {
+    subtract_vectors<T, kTogether>(left + j, left_stride, left_factors, right + j, right_stride, right_factors, count, out + j);
+  }
   for (; j + kReductionLanes<T> <= length; j += kReductionLanes<T>) {
-    Vector sums = {};
-    for (int64_t i = 0; i < count; ++i) {
-      sums +=
-          load_lanes(left + i * left_stride + j) * left_factors[i] + load_lanes(right + i * right_stride + j) * right_factors[i];
-    }
-    store_lanes<T>(load_lanes(out + j) - sums, out + j);
+    subtract_vectors<T, 1>(left + j, left_stride, left_factors, right + j, right_stride, right_factors, count, out + j);
   }
   for (; j < length; ++j) {
     T sum = 0;
@@ -129,12 +157,13 @@ void dots_of_rows(const T* rows, int64_t stride, int64_t count, int64_t length, 
   using Vector = typename Lanes<T>::Vector;
   for (int64_t i = 0; i < count; ++i) {
     const T* row = rows + i * stride;
-    Vector lanes = {};
+    Vector lanes[2] = {};
     int64_t j = 0;
-    for (; j + kReductionLanes<T> <= length; j += kReductionLanes<T>) {
-      lanes += load_lanes(row + j) * load_lanes(v + j);
+    for (; j + 2 * kReductionLanes<T> <= length; j += 2 * kReductionLanes<T>) {
+      lanes[0] += load_lanes(row + j) * load_lanes(v + j);
+      lanes[1] += load_lanes(row + j + kReductionLanes<T>) * load_lanes(v + j + kReductionLanes<T>);
     }
-    T sum = sum_of<T>(lanes);
+    T sum = sum_of<T>(lanes[0] + lanes[1]);
     for (; j < length; ++j) {
       sum += row[j] * v[j];
     }

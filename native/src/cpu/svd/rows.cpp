@@ -40,13 +40,28 @@ double longest_combination(const T* rows, int64_t count, int64_t length, const T
 
 namespace {
 
+// A pass of Cholesky QR. `shift` is relative to the diagonal.
+template <typename T>
+bool cholesky_pass(T* own, int64_t count, int64_t length, T shift, T* overlap) {
+  const auto& functions = blas().functions<T>();
+  const lapack_int rows = blas_size(count);
+  const lapack_int width = blas_size(length);
+  functions.syrk(CblasRowMajor, CblasLower, CblasNoTrans, rows, width, T{1}, own, width, T{0}, overlap, rows);
+  for (int64_t i = 0; i < count; ++i) {
+    overlap[i * count + i] *= 1 + shift;
+  }
+  // A row-major lower triangle is a column-major upper one: overlap = U^T U.
+  if (functions.potrf(LAPACK_COL_MAJOR, 'U', rows, overlap, rows) != 0) {
+    return false;
+  }
+  functions.trsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, rows, width, T{1}, overlap, rows, own, width);
+  return true;
+}
+
 template <typename T, typename Project>
 bool orthonormalise(T* rows, int64_t from, int64_t to, int64_t length, int projections, T* overlap, Project project_rows) {
-  const auto& functions = blas().functions<T>();
   // The rounding of a product of two rows, generously.
   constexpr T kShift = std::is_same_v<T, float> ? T(1e-5) : T(1e-13);
-  const lapack_int count = blas_size(to - from);
-  const lapack_int width = blas_size(length);
   T* own = rows + from * length;
   for (int64_t i = 0; i < to - from; ++i) {
     const double size = norm(own + i * length, length);
@@ -59,21 +74,19 @@ bool orthonormalise(T* rows, int64_t from, int64_t to, int64_t length, int proje
     if (from > 0 && pass < projections) {
       project_rows(own);
     }
-    functions.syrk(CblasRowMajor, CblasLower, CblasNoTrans, count, width, T{1}, own, width, T{0}, overlap, count);
-    // A row-major lower triangle is a column-major upper one: overlap = U^T U. It may be nearly singular in the first pass.
-    for (int64_t i = 0; i < to - from && pass == 0; ++i) {
-      overlap[i * (to - from) + i] *= 1 + kShift;
-    }
-    if (functions.potrf(LAPACK_COL_MAJOR, 'U', count, overlap, count) != 0) {
+    // The products may be nearly singular in the first pass.
+    if (!cholesky_pass(own, to - from, length, pass == 0 ? kShift : 0, overlap)) {
       return false;
     }
-    functions.trsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, count, width, T{1}, overlap, count, own,
-                   width);
   }
   return true;
 }
 
 }  // namespace
+
+bool orthonormalise_near_rows(float* rows, int64_t count, int64_t length, float* overlap) {
+  return cholesky_pass(rows, count, length, 0.0F, overlap);
+}
 
 bool orthonormalise_rows(SimdLevel level, float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products,
                          float* overlap, float* copy) {

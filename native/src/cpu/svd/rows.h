@@ -43,6 +43,9 @@ bool orthonormalise_rows(SimdLevel level, float* rows, int64_t from, int64_t to,
 bool orthonormalise_rows(double* rows, int64_t from, int64_t to, int64_t length, int projections, double* products,
                          double* overlap);
 
+// The same for rows that are orthonormal up to a small error, in one pass.
+bool orthonormalise_near_rows(float* rows, int64_t count, int64_t length, float* overlap);
+
 }  // namespace threegate::svd
 
 #endif  // THREEGATE_CPU_SVD_ROWS_H

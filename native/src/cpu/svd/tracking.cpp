@@ -21,7 +21,8 @@ namespace {
 
 // Rayleigh-Ritz on the span of the leading vectors of the start and some guards below them, whose results are corrected: each
 // residual is divided in the basis of the start by the differences of its eigenvalues. That is first-order perturbation theory
-// and squares the error (Davidson, 1975; Olsen et al., 1990). The guards keep these differences away from zero. Another
+// and squares the error (Davidson, 1975; Olsen et al., 1990). The guards keep these differences away from zero. Loose tolerances
+// need neither guards nor all directions of the basis: where differences are nearly equal, one factor divides them all. Another
 // Rayleigh-Ritz step combines the corrected vectors with a few random directions after two multiplications. They find components
 // that the start does not contain.
 class Tracking {
@@ -29,8 +30,10 @@ class Tracking {
   Tracking(Arena& arena, const View& view, const tg_svd_options& options)
       : rank_(options.rank),
         order_(view.short_side),
-        block_(rank_ + std::clamp<int64_t>(order_ - rank_ - kProbes, 0, kGuards)),
+        tolerance_(options.tolerance),
+        loose_(options.tolerance >= kLooseTolerance),
         wide_(options.tolerance < kSingleTolerance),
+        block_(rank_ + (loose_ ? 0 : std::clamp<int64_t>(order_ - rank_ - kProbes, 0, kGuards))),
         gram_(arena, block_ + kProbes, order_),
         from_(take_vectors<float>(arena, view, block_ + kProbes)),
         found_(take_vectors<float>(arena, view, block_)),
@@ -39,6 +42,7 @@ class Tracking {
         residuals_(arena.take<float>(rank_ * order_)),
         products_(arena.take<float>(kProbes * rank_)),
         noise_(arena.take<double>(rank_)),
+        rest_(arena.take<double>(rank_)),
         matrix_(arena.take<double>((block_ + kProbes) * (block_ + kProbes))),
         mixing_(arena.take<float>(block_ * (block_ + kProbes))),
         largest_(arena.take<int64_t>(block_)),
@@ -52,7 +56,7 @@ class Tracking {
   // Returns false if it did not reach the tolerance.
   bool run(const View& view, SimdLevel level, const tg_svd_options& options, const tg_svd_start& start, tg_svd_result& result) {
     // With a long side, float64 certificates cost more than the Gram matrix.
-    const bool costly = wide_ && view.long_side > 2 * order_;
+    const bool costly = wide_ && view.long_side > kLong * order_;
     if (order_ < 2 * rank_ + kProbes || rank_ > (costly ? (order_ - 1) / kLeastShareIfCostly : order_ / kLeastShare)) {
       return false;
     }
@@ -76,13 +80,14 @@ class Tracking {
         mix(block_, rank_, from_.y, view.long_side, -1, found_.y);
         restart(view);
       } else {
-        correct(level, view, start, step == 0 ? block_ : rank_);
+        correct(level, view, start, step == 0 ? block_ : rank_, residual);
       }
-      const int64_t known = near ? rank_ : 0;
-      if (!orthonormalise_rows(level, from_.x, known, rows, order_, 2, products_, from_.overlap)) {
+      // A correction leaves the vectors nearly orthonormal.
+      if ((!near && !orthonormalise_near_rows(from_.x, rank_, order_, from_.overlap)) ||
+          (rows > rank_ && !orthonormalise_rows(level, from_.x, rank_, rows, order_, 2, products_, from_.overlap))) {
         return false;
       }
-      multiply(level, view, known, rows);
+      multiply(level, view, near ? rank_ : 0, rows);
       if (!combine(rows, rank_)) {
         return false;
       }
@@ -105,11 +110,14 @@ class Tracking {
   static constexpr int64_t kProbes = 8;
   static constexpr int64_t kGuards = 16;
   static constexpr int kSteps = 3;
-  static constexpr double kLeastGain = 4;     // of a step. It is smaller only if the matrices are far apart
-  static constexpr double kRounding = 1e-14;  // the square of that of float32, relative to eigenvalues
-  // The decomposition from the beginning is as fast if the rank is more than one fifth of the short side, or one eighth.
+  static constexpr double kLeastGain = 4;          // of a step. It is smaller only if the matrices are far apart
+  static constexpr double kLooseTolerance = 1e-4;  // from which on a correction need not square the error
+  static constexpr double kMargin = 1.5;           // by which such a correction aims below the tolerance
+  static constexpr double kRounding = 1e-14;       // the square of that of float32, relative to eigenvalues
+  // The decomposition from the beginning is as fast if the rank is more than one fifth of the short side, or one sixth.
   static constexpr int64_t kLeastShare = 5;
-  static constexpr int64_t kLeastShareIfCostly = 8;
+  static constexpr int64_t kLong = 4;  // short sides
+  static constexpr int64_t kLeastShareIfCostly = 6;
 
   // Reads some rows of the basis of the start.
   void read_basis(const tg_svd_start& start, int64_t begin, int64_t count, int64_t stride, float* out) const {
@@ -213,10 +221,41 @@ class Tracking {
     return largest / found_.sigma[0];
   }
 
+  [[nodiscard]] static double square_of(const View& view, const tg_svd_start& start, int64_t number) {
+    const double value = start.values[number] * view.scale;
+    return value * value;
+  }
+
+  // The number of the direction from which on one factor replaces the division by differences. What it leaves of the residual
+  // there is a share that the tolerance allows.
+  [[nodiscard]] int64_t last_direction(const View& view, const tg_svd_start& start, int64_t first, double residual) const {
+    if (!loose_) {
+      return order_;
+    }
+    const double own = found_.sigma[rank_ - 1] * found_.sigma[rank_ - 1];
+    const double least = square_of(view, start, order_ - 1);
+    const double share = std::min(1 / kLeastGain, tolerance_ / (kMargin * residual));
+    int64_t number = first;
+    for (; number < order_; ++number) {
+      const double square = square_of(view, start, number);
+      if (square < own && square - least <= share * (2 * own - square - least)) {
+        break;
+      }
+    }
+    return number;
+  }
+
   // Writes the corrected leading vectors. Corrections have directions from number `first` on.
-  void correct(SimdLevel level, const View& view, const tg_svd_start& start, int64_t first) const {
+  void correct(SimdLevel level, const View& view, const tg_svd_start& start, int64_t first, double residual) const {
+    const int64_t last = last_direction(view, start, first, residual);
+    // The factor of the directions from `last` on, between the largest and the smallest one.
+    std::fill_n(rest_, rank_, 0.0);
+    for (int64_t i = 0; i < rank_ && last < order_; ++i) {
+      const double own = found_.sigma[i] * found_.sigma[i];
+      rest_[i] = 2 * found_.sigma[i] / (2 * own - square_of(view, start, last) - square_of(view, start, order_ - 1));
+    }
     gram_.run(
-        level, rank_, order_ - first, residuals_,
+        level, rank_, last - first, residuals_,
         [&](int64_t begin, int64_t count, int64_t stride, float* panel) {
           check_cancelled(view);
           for (int64_t i = 0; i < count; ++i) {
@@ -231,21 +270,24 @@ class Tracking {
         [&](int64_t begin, int64_t count, int64_t stride, float* products) {
           for (int64_t j = 0; j < count; ++j) {
             const int64_t number = first + begin + j;
-            const double value = start.values[number] * view.scale;
-            const double square = number < block_ ? guard_squares_[number - rank_] : value * value;
+            const double square = number < block_ ? guard_squares_[number - rank_] : square_of(view, start, number);
             for (int64_t i = 0; i < rank_; ++i) {
               // Differences below the size of the perturbation mean nothing.
               const double own = found_.sigma[i] * found_.sigma[i];
-              const double weight = found_.sigma[i] * (own - square) / ((own - square) * (own - square) + noise_[i]);
+              const double weight = found_.sigma[i] * (own - square) / ((own - square) * (own - square) + noise_[i]) - rest_[i];
               products[j * stride + i] = static_cast<float>(static_cast<double>(products[j * stride + i]) * weight);
             }
           }
         },
         from_.x);
-    for (int64_t i = 0; i < rank_ * order_; ++i) {
-      from_.x[i] += found_.x[i];
+    for (int64_t i = 0; i < rank_; ++i) {
+      const auto rest = static_cast<float>(rest_[i]);
+      for (int64_t j = i * order_; j < (i + 1) * order_; ++j) {
+        from_.x[j] += found_.x[j] + rest * residuals_[j];
+      }
     }
   }
+
   bool finish(SimdLevel level, const View& view, const tg_svd_options& options, tg_svd_result& result) {
     if (!wide_) {
       const double orthogonality = orthogonality_error(view, rank_, found_);
@@ -279,8 +321,10 @@ class Tracking {
 
   int64_t rank_;
   int64_t order_;
-  int64_t block_;  // the leading vectors and the guards
+  double tolerance_;
+  bool loose_;
   bool wide_;
+  int64_t block_;  // the leading vectors and the guards
   ImplicitGram<float> gram_;
   Vectors<float> from_;
   Vectors<float> found_;
@@ -289,6 +333,7 @@ class Tracking {
   float* residuals_;  // rank x order
   float* products_;   // of the random directions with the vectors found
   double* noise_;     // the square of what a residual has in a direction
+  double* rest_;      // the factors of the directions that a correction does not tell apart
   double* matrix_;
   float* mixing_;
   int64_t* largest_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "cuda/support/staging.h"
@@ -28,20 +29,70 @@ tg_operand plain(const tg_matrix& values) {
   return operand;
 }
 
-// Rows of a matrix as float32 on the device, and the memory that is needed to copy them there.
-struct Tokens {
-  Tokens(Layout& layout, const tg_matrix& matrix)
-      : staging(
-            layout.take<uint8_t>(is_on_device(matrix.data) ? 0 : staged_bytes(plain(rows_of(matrix, 0, part_tokens(matrix)))))),
-        floats(layout.take<float>(part_tokens(matrix) * matrix.columns)) {}
+int64_t padded(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
+int64_t tiles_of(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
 
-  void bring(CudaSession& session, const tg_matrix& matrix, int64_t begin, int64_t count, const tg_control* control) const {
-    const Entries entries = stage(session, plain(rows_of(matrix, begin, count)), staging, control);
-    check(launch_narrow_rows(entries, count, matrix.columns, floats, session.stream()), "tokens");
+// The bf16 terms that represent all numbers of a type, rounded to float32.
+int32_t planes_of(tg_dtype dtype) {
+  switch (dtype) {
+    case TG_F32:
+    case TG_F64:
+      return kPlanes;
+    case TG_F16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+VectorPlanes take_vectors(Layout& layout, int64_t count, int64_t tile, int64_t length, int32_t planes) {
+  VectorPlanes vectors{nullptr, planes, static_cast<int32_t>(tile), tiles_of(count, tile), padded(length, kPadding)};
+  vectors.codes = layout.take<uint16_t>(vectors.tiles * tile * planes * vectors.length);
+  return vectors;
+}
+
+// A part of the tokens of a matrix on the device, and the memory that is needed to copy it there.
+struct Staged {
+  Staged(Layout& layout, const tg_matrix& matrix)
+      : staging(
+            layout.take<uint8_t>(is_on_device(matrix.data) ? 0 : staged_bytes(plain(rows_of(matrix, 0, part_tokens(matrix)))))) {}
+
+  [[nodiscard]] Entries bring(CudaSession& session, const tg_matrix& matrix, int64_t begin, int64_t count,
+                              const tg_control* control) const {
+    return stage(session, plain(rows_of(matrix, begin, count)), staging, control);
   }
 
   uint8_t* staging;
-  float* floats;
+};
+
+// Tokens as sums of bf16 matrices.
+struct Tokens {
+  Tokens(Layout& layout, const tg_matrix& matrix)
+      : staged(layout, matrix),
+        largest(layout.take<uint64_t>(1)),
+        planes{nullptr, planes_of(matrix.dtype), padded(part_tokens(matrix), kTileTokens), padded(matrix.columns, kColumns)} {
+    planes.codes = layout.take<uint16_t>(planes.planes * planes.rows * planes.stride);
+  }
+
+  void bring(CudaSession& session, const tg_matrix& matrix, int64_t begin, int64_t count, const tg_control* control) const {
+    Source source{};
+    source.entries = staged.bring(session, matrix, begin, count, control);
+    source.planes = planes.planes;
+    source.rows = count;
+    source.columns = matrix.columns;
+    source.scale = 1;
+    uint16_t* each[kPlanes] = {};
+    for (int32_t plane = 0; plane < planes.planes; ++plane) {
+      each[plane] = planes.codes + plane * planes.rows * planes.stride;
+    }
+    check(launch_split_matrix(source, each, planes.stride, padded(count, kTileTokens), largest, session.stream()), "tokens");
+  }
+
+  // Whole tiles of outputs, and whole steps of a product.
+  static constexpr int64_t kColumns = std::lcm(kPadding, kTileVectors);
+  Staged staged;
+  uint64_t* largest;  // is not used
+  TokenPlanes planes;
 };
 
 double value_of(const uint8_t* at, tg_dtype dtype) {
@@ -93,91 +144,172 @@ int64_t rank_of(const tg_direction& direction) {
   return rank;
 }
 
-// One direction on the device: its entries, or its factors with one row for each rank.
+// Directions whose products with the tokens are computed together. Tokens are brought once for each batch.
+struct Batch {
+  int64_t begin;
+  int64_t end;
+};
+
+// Directions given by entries, and the rows of the factors of all others, on the device.
 struct Formed {
-  Formed(Layout& layout, const tg_direction& direction, int64_t outputs, int64_t inputs) : rank(rank_of(direction)) {
-    if (direction.matrix != nullptr) {
-      matrix = layout.take<uint8_t>(staged_bytes(*direction.matrix));
-      subtracted = layout.take<uint8_t>(direction.subtracted == nullptr ? 0 : staged_bytes(*direction.subtracted));
-      mask = layout.take<uint64_t>(direction.mask == nullptr ? 0 : outputs * ((inputs + 63) / 64));
-      entries = layout.take<float>(outputs * inputs);
-      row_squares = layout.take<double>(outputs);
-      return;
+  Formed(Layout& layout, const tg_direction* directions, const Batch& batch, int64_t outputs, int64_t inputs, int64_t tokens) {
+    int64_t matrix_bytes = 0;
+    int64_t subtracted_bytes = 0;
+    int64_t mask_words = 0;
+    for (int64_t i = batch.begin; i < batch.end; ++i) {
+      const tg_direction& direction = directions[i];
+      if (direction.matrix == nullptr) {
+        rank += rank_of(direction);
+        continue;
+      }
+      ++dense_count;
+      matrix_bytes = std::max(matrix_bytes, staged_bytes(*direction.matrix));
+      subtracted_bytes = std::max(subtracted_bytes, direction.subtracted == nullptr ? 0 : staged_bytes(*direction.subtracted));
+      mask_words = std::max(mask_words, direction.mask == nullptr ? 0 : outputs * ((inputs + 63) / 64));
     }
-    left = layout.take<float>(rank * outputs);
-    right = layout.take<float>(rank * inputs);
+    const int64_t count = batch.end - batch.begin;
+    matrix = layout.take<uint8_t>(matrix_bytes);
+    subtracted = layout.take<uint8_t>(subtracted_bytes);
+    mask = layout.take<uint64_t>(mask_words);
+    tiles = tiles_of(outputs, kTileVectors);
+    dense = take_vectors(layout, dense_count * tiles * kTileVectors, kTileVectors, inputs, kPlanes);
+    row_squares = layout.take<double>(dense_count * outputs);
+    partial = layout.take<double>(dense_count * tiles * kPartialsOfTile * tokens);
+    factors = layout.take<float>(rank * std::max(outputs, inputs));
+    left = take_vectors(layout, rank, kTileVectors, outputs, kPlanes);
+    right = take_vectors(layout, rank, kTileVectors, inputs, kPlanes);
+    of_inputs = layout.take<float>(tokens * right.tiles * kTileVectors);
+    of_gradients = layout.take<float>(tokens * left.tiles * kTileVectors);
+    terms = layout.take<int32_t>(dense_count);
+    slopes = layout.take<double>(count * tokens);
   }
 
-  int64_t rank;
-  uint8_t* matrix = nullptr;
+  [[nodiscard]] VectorPlanes direction(int64_t place) const {
+    VectorPlanes own = dense;
+    own.tiles = tiles;
+    own.codes += place * tiles * own.tile * own.planes * own.length;
+    return own;
+  }
+
+  int64_t dense_count = 0;
+  int64_t rank = 0;  // of all directions with factors
+  int64_t tiles = 0;
+  uint8_t* matrix = nullptr;  // directions are formed one after the other and share this memory
   uint8_t* subtracted = nullptr;
   uint64_t* mask = nullptr;
-  float* entries = nullptr;
+  VectorPlanes dense{};
   double* row_squares = nullptr;
-  float* left = nullptr;   // rank x outputs
-  float* right = nullptr;  // rank x inputs
+  double* partial = nullptr;
+  float* factors = nullptr;
+  VectorPlanes left{};
+  VectorPlanes right{};
+  float* of_inputs = nullptr;
+  float* of_gradients = nullptr;
+  int32_t* terms = nullptr;
+  double* slopes = nullptr;
 };
 
 class Slopes {
  public:
   Slopes(Layout& layout, const tg_layer_samples& samples, const tg_direction* directions, int64_t count)
       : samples_(samples),
+        directions_(directions),
         inputs_(samples.input.columns),
         outputs_(samples.gradient.columns),
         input_(layout, samples.input),
         gradient_(layout, samples.gradient) {
-    const int64_t tokens = part_tokens(samples.input);
-    int64_t most_rank = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      most_rank = std::max(most_rank, directions[i].matrix == nullptr ? rank_of(directions[i]) : 0);
+    for (int64_t begin = 0; begin < count; begin = batches_.back().end) {
+      batches_.push_back({begin, end_of_batch(begin, count)});
     }
-    partial_ = layout.take<double>((outputs_ + kProbeTile - 1) / kProbeTile * tokens);
-    slopes_ = layout.take<double>(tokens);
-    of_inputs_ = layout.take<float>(most_rank * tokens);
-    of_gradients_ = layout.take<float>(most_rank * tokens);
-    // Directions are processed one after the other and share this memory.
-    room_ = layout.take<uint8_t>(most_formed(directions, count));
+    // Batches share this memory.
+    int64_t most = 0;
+    for (const Batch& batch : batches_) {
+      Layout counted;
+      const Formed formed(counted, directions, batch, outputs_, inputs_, input_.planes.rows);
+      most = std::max(most, counted.used());
+    }
+    room_ = layout.take<uint8_t>(most);
   }
 
-  void run(CudaSession& session, const tg_direction* directions, int64_t count, tg_control* control, double* slopes,
-           double* squares) {
+  void run(CudaSession& session, tg_control* control, double* slopes, double* squares) {
     const int64_t tokens = samples_.input.rows;
-    begin_work(control, count * tokens);
-    for (int64_t i = 0; i < count; ++i) {
+    begin_work(control, batches_.back().end * tokens);
+    int64_t brought = -1;
+    for (const Batch& batch : batches_) {
       Layout layout(room_);
-      const Formed formed(layout, directions[i], outputs_, inputs_);
-      const double square = directions[i].matrix != nullptr ? form(session, directions[i], formed, control)
-                                                            : form_factors(session, directions[i], formed);
-      if (squares != nullptr) {
-        squares[i] = square;
-      }
+      const Formed formed(layout, directions_, batch, outputs_, inputs_, input_.planes.rows);
+      form(session, batch, formed, control, squares);
       for (int64_t begin = 0; begin < tokens; begin += kMostTokens) {
         check_cancelled(control);
         const int64_t part = std::min(kMostTokens, tokens - begin);
-        input_.bring(session, samples_.input, begin, part, control);
-        gradient_.bring(session, samples_.gradient, begin, part, control);
-        multiply(session, formed, part);
-        check(cudaMemcpyAsync(slopes + i * tokens + begin, slopes_, static_cast<size_t>(part) * sizeof(double),
-                              cudaMemcpyDeviceToHost, session.stream()),
-              "slopes");
-        check(cudaStreamSynchronize(session.stream()), "slopes");
-        add_done(control, part);
+        if (brought != begin) {
+          input_.bring(session, samples_.input, begin, part, control);
+          gradient_.bring(session, samples_.gradient, begin, part, control);
+          brought = begin;
+        }
+        multiply(session, batch, formed, part);
+        Downloads downloads(session, (batch.end - batch.begin) * part * static_cast<int64_t>(sizeof(double)));
+        for (int64_t i = batch.begin; i < batch.end; ++i) {
+          downloads.add(formed.slopes + (i - batch.begin) * part, part * static_cast<int64_t>(sizeof(double)),
+                        slopes + i * tokens + begin);
+        }
+        downloads.finish();
+        add_done(control, (batch.end - batch.begin) * part);
       }
     }
   }
 
  private:
-  int64_t most_formed(const tg_direction* directions, int64_t count) const {
-    int64_t most = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      Layout counted;
-      const Formed formed(counted, directions[i], outputs_, inputs_);
-      most = std::max(most, counted.used());
+  // A batch has one direction at least.
+  [[nodiscard]] int64_t end_of_batch(int64_t begin, int64_t count) const {
+    int64_t bytes = 0;
+    int64_t end = begin;
+    while (end < count && end - begin < kMostDirections && (end == begin || bytes < kMostBytes)) {
+      const int64_t entries =
+          directions_[end].matrix != nullptr ? inputs_ * outputs_ : rank_of(directions_[end]) * (inputs_ + outputs_);
+      bytes += entries * kPlanes * static_cast<int64_t>(sizeof(uint16_t));
+      ++end;
     }
-    return most;
+    return end;
   }
 
-  double form(CudaSession& session, const tg_direction& direction, const Formed& formed, const tg_control* control) const {
+  // Writes the planes of all directions of a batch, and their squares.
+  void form(CudaSession& session, const Batch& batch, const Formed& formed, const tg_control* control, double* squares) {
+    check(cudaMemsetAsync(formed.terms, 0, static_cast<size_t>(formed.dense_count) * sizeof(int32_t), session.stream()),
+          "a direction");
+    int64_t place = 0;
+    for (int64_t i = batch.begin; i < batch.end; ++i) {
+      if (directions_[i].matrix != nullptr) {
+        form_entries(session, directions_[i], formed, place++, control);
+      }
+    }
+    std::vector<double> row_squares(static_cast<size_t>(formed.dense_count * outputs_));
+    copy_to_host(session, formed.row_squares, static_cast<int64_t>(row_squares.size() * sizeof(double)), row_squares.data());
+    terms_.resize(static_cast<size_t>(formed.dense_count));
+    copy_to_host(session, formed.terms, formed.dense_count * static_cast<int64_t>(sizeof(int32_t)), terms_.data());
+    std::vector<double> left;
+    std::vector<double> right;
+    const double* row = row_squares.data();
+    for (int64_t i = batch.begin; i < batch.end; ++i) {
+      double square = 0;
+      if (directions_[i].matrix != nullptr) {
+        square = std::accumulate(row, row + outputs_, 0.0);
+        row += outputs_;
+      } else {
+        square = gather_factors(session, directions_[i], left, right);
+      }
+      if (squares != nullptr) {
+        squares[i] = square;
+      }
+    }
+    if (formed.rank > 0) {
+      form_factor(session, left, outputs_, formed, formed.left, control);
+      form_factor(session, right, inputs_, formed, formed.right, control);
+    }
+  }
+
+  void form_entries(CudaSession& session, const tg_direction& direction, const Formed& formed, int64_t place,
+                    const tg_control* control) const {
     DirectionEntries entries{};
     entries.matrix = stage(session, *direction.matrix, formed.matrix, control);
     entries.rows = outputs_;
@@ -194,23 +326,16 @@ class Slopes {
         entries.mask = formed.mask;
       }
     }
-    check(launch_form_direction(entries, formed.entries, formed.row_squares, session.stream()), "a direction");
-    std::vector<double> squares(static_cast<size_t>(outputs_));
-    check(cudaMemcpyAsync(squares.data(), formed.row_squares, squares.size() * sizeof(double), cudaMemcpyDeviceToHost,
-                          session.stream()),
+    check(launch_form_direction(entries, formed.direction(place), formed.row_squares + place * outputs_, formed.terms + place,
+                                session.stream()),
           "a direction");
-    check(cudaStreamSynchronize(session.stream()), "a direction");
-    double sum = 0;
-    for (const double square : squares) {
-      sum += square;
-    }
-    return sum;
   }
 
-  // The factors are small. The host places them side by side, with their scales, in float64.
-  double form_factors(CudaSession& session, const tg_direction& direction, const Formed& formed) const {
-    std::vector<double> left;
-    std::vector<double> right;
+  // The factors are small. The host appends them, with their scales, in float64. Returns |P Q|^2.
+  double gather_factors(const CudaSession& session, const tg_direction& direction, std::vector<double>& left,
+                        std::vector<double>& right) const {
+    const size_t own_left = left.size();
+    const size_t own_right = right.size();
     for (int64_t term = 0; term < direction.low_rank_count; ++term) {
       const tg_low_rank& product = direction.low_rank[term];
       const std::vector<double> columns = widened(session, product.left);
@@ -222,99 +347,151 @@ class Slopes {
       const std::vector<double> rows = widened(session, product.right);
       right.insert(right.end(), rows.begin(), rows.end());
     }
-    put(session, left, formed.left);
-    put(session, right, formed.right);
-    // |P Q|^2 is the sum over pairs of ranks of the product of the two inner products.
-    const auto dot = [](const std::vector<double>& rows, int64_t length, int64_t a, int64_t b) {
-      double sum = 0;
-      for (int64_t i = 0; i < length; ++i) {
-        sum += rows[static_cast<size_t>(a * length + i)] * rows[static_cast<size_t>(b * length + i)];
-      }
-      return sum;
+    // It is the sum over pairs of ranks of the product of the two inner products.
+    const auto dot = [](const double* rows, int64_t length, int64_t a, int64_t b) {
+      return std::inner_product(rows + a * length, rows + (a + 1) * length, rows + b * length, 0.0);
     };
     double square = 0;
-    for (int64_t a = 0; a < formed.rank; ++a) {
+    for (int64_t a = 0; a < rank_of(direction); ++a) {
       for (int64_t b = 0; b <= a; ++b) {
-        square += (a == b ? 1 : 2) * dot(left, outputs_, a, b) * dot(right, inputs_, a, b);
+        square += (a == b ? 1 : 2) * dot(left.data() + own_left, outputs_, a, b) * dot(right.data() + own_right, inputs_, a, b);
       }
     }
     return std::max(0.0, square);
   }
 
-  static void put(CudaSession& session, const std::vector<double>& values, float* to) {
-    const std::vector<float> narrow(values.begin(), values.end());
-    const auto count = static_cast<int64_t>(narrow.size());
-    copy_matrix(session, {narrow.data(), 1, count, count, TG_F32, 0}, reinterpret_cast<uint8_t*>(to), nullptr);
+  static void form_factor(CudaSession& session, const std::vector<double>& rows, int64_t length, const Formed& formed,
+                          const VectorPlanes& out, const tg_control* control) {
+    const std::vector<float> narrow(rows.begin(), rows.end());
+    const tg_matrix matrix{narrow.data(), formed.rank, length, length, TG_F32, 0};
+    copy_matrix(session, matrix, reinterpret_cast<uint8_t*>(formed.factors), control);
+    DirectionEntries entries{};
+    entries.matrix.data = reinterpret_cast<const uint8_t*>(formed.factors);
+    entries.matrix.row_stride = length;
+    entries.matrix.dtype = TG_F32;
+    entries.rows = formed.rank;
+    entries.columns = length;
+    check(launch_form_direction(entries, out, nullptr, nullptr, session.stream()), "a direction");
   }
 
-  void multiply(CudaSession& session, const Formed& formed, int64_t tokens) const {
-    const float* input = input_.floats;
-    const float* gradient = gradient_.floats;
+  // Writes the slopes of a part of the tokens along all directions of a batch.
+  void multiply(CudaSession& session, const Batch& batch, const Formed& formed, int64_t tokens) const {
     const cudaStream_t stream = session.stream();
-    if (formed.entries != nullptr) {
-      check(launch_dense_slopes(input, gradient, formed.entries, tokens, inputs_, outputs_, partial_, slopes_, stream), "slopes");
-      return;
+    const int64_t token_tiles = tiles_of(tokens, kTileTokens);
+    const int64_t stride = token_tiles * kTileTokens;
+    // Neighbouring directions with as many planes are multiplied together.
+    for (int64_t begin = 0, end = 0; begin < formed.dense_count; begin = end) {
+      const auto terms_of = [&](int64_t place) { return terms_[static_cast<size_t>(place)]; };
+      for (end = begin; end < formed.dense_count && terms_of(end) == terms_of(begin);) {
+        ++end;
+      }
+      VectorPlanes directions = formed.direction(begin);
+      directions.tiles *= end - begin;
+      double* const partial = formed.partial + begin * formed.tiles * kPartialsOfTile * stride;
+      check(launch_slope_tiles({input_.planes, gradient_.planes, directions, partial, token_tiles, formed.tiles}, terms_of(begin),
+                               stream),
+            "slopes");
     }
-    check(launch_project(input, formed.right, tokens, formed.rank, inputs_, of_inputs_, stream), "slopes");
-    check(launch_project(gradient, formed.left, tokens, formed.rank, outputs_, of_gradients_, stream), "slopes");
-    check(launch_row_products(of_inputs_, of_gradients_, tokens, formed.rank, slopes_, stream), "slopes");
+    if (formed.rank > 0) {
+      check(launch_project(input_.planes, formed.right, token_tiles, formed.of_inputs, stream), "slopes");
+      check(launch_project(gradient_.planes, formed.left, token_tiles, formed.of_gradients, stream), "slopes");
+    }
+    const double* partial = formed.partial;
+    const int64_t partials = formed.tiles * kPartialsOfTile;
+    int64_t column = 0;
+    double* slopes = formed.slopes;
+    for (int64_t i = batch.begin; i < batch.end; ++i, slopes += tokens) {
+      if (directions_[i].matrix != nullptr) {
+        check(launch_add_slopes(partial, partials, stride, tokens, slopes, stream), "slopes");
+        partial += partials * stride;
+      } else {
+        const int64_t rank = rank_of(directions_[i]);
+        check(launch_row_products(formed.of_inputs + column, formed.of_gradients + column, formed.left.tiles * kTileVectors,
+                                  tokens, rank, slopes, stream),
+              "slopes");
+        column += rank;
+      }
+    }
   }
 
+  static constexpr int64_t kMostDirections = 16;  // for which tokens are brought once
+  static constexpr int64_t kMostBytes = int64_t{2} << 30;
   const tg_layer_samples& samples_;
+  const tg_direction* directions_;
   int64_t inputs_;
   int64_t outputs_;
   Tokens input_;
   Tokens gradient_;
-  double* partial_ = nullptr;
-  double* slopes_ = nullptr;
-  float* of_inputs_ = nullptr;
-  float* of_gradients_ = nullptr;
+  std::vector<Batch> batches_;
+  std::vector<int32_t> terms_;  // of the directions of the current batch that are given by entries
   uint8_t* room_ = nullptr;
 };
 
-// The arrays of a sum over tokens on the device.
+// The arrays of a sum over tokens on the device. The tokens of both matrices become the terms of sums.
 class Products {
  public:
-  Products(Layout& layout, const tg_matrix& left, const tg_matrix& right)
+  Products(Layout& layout, const tg_matrix& left, const tg_matrix& right, bool weighted)
       : left_(left),
         right_(right),
-        left_tokens_(layout, left),
-        right_tokens_(layout, right),
+        staged_left_(layout, left),
+        staged_right_(layout, right),
+        left_planes_(take_vectors(layout, left.columns, kTileTokens, part_tokens(left), planes_of(left.dtype))),
+        right_planes_(
+            take_vectors(layout, right.columns, kTileVectors, part_tokens(right), weighted ? kPlanes : planes_of(right.dtype))),
         weights_(layout.take<double>(part_tokens(left))),
-        sums_(layout.take<double>(left.columns * right.columns)) {}
+        matrix_(layout.take<double>(left.columns * right.columns)),
+        sums_(layout.take<double2>(left_planes_.tiles * right_planes_.tiles * kTileTokens * kTileVectors / 2)) {}
 
   void run(CudaSession& session, const double* weights, tg_control* control, double* sums) const {
     begin_work(control, left_.rows);
     const int64_t count = left_.columns * right_.columns;
+    const cudaStream_t stream = session.stream();
     const auto doubles = [&](const double* from, int64_t numbers, double* to) {
       copy_matrix(session, {from, 1, numbers, numbers, TG_F64, 0}, reinterpret_cast<uint8_t*>(to), control);
     };
-    doubles(sums, count, sums_);
+    doubles(sums, count, matrix_);
+    check(launch_arrange_sums(false, sums_, left_.columns, right_.columns, matrix_, stream), "products of tokens");
     for (int64_t begin = 0; begin < left_.rows; begin += kMostTokens) {
       check_cancelled(control);
       const int64_t part = std::min(kMostTokens, left_.rows - begin);
-      left_tokens_.bring(session, left_, begin, part, control);
-      right_tokens_.bring(session, right_, begin, part, control);
       if (weights != nullptr) {
         doubles(weights + begin, part, weights_);
       }
-      check(launch_token_products(left_tokens_.floats, weights == nullptr ? nullptr : weights_, right_tokens_.floats, part,
-                                  left_.columns, right_.columns, sums_, session.stream()),
-            "products of tokens");
+      split(session, left_, staged_left_, nullptr, begin, part, left_planes_, control);
+      // The weights go to the factor whose planes are multiplied together.
+      split(session, right_, staged_right_, weights == nullptr ? nullptr : weights_, begin, part, right_planes_, control);
+      const int64_t tokens = padded(part, kPadding);
+      for (int64_t block = 0; block < tokens; block += kProbeTokens) {
+        VectorPlanes left = left_planes_;
+        VectorPlanes right = right_planes_;
+        left.codes += block;
+        right.codes += block;
+        check(launch_token_products(left, right, std::min(kProbeTokens, tokens - block), sums_, stream), "products of tokens");
+      }
       // The next part overwrites this one.
-      check(cudaStreamSynchronize(session.stream()), "products of tokens");
+      check(cudaStreamSynchronize(stream), "products of tokens");
       add_done(control, part);
     }
-    copy_to_host(session, sums_, count * static_cast<int64_t>(sizeof(double)), sums);
+    check(launch_arrange_sums(true, sums_, left_.columns, right_.columns, matrix_, stream), "products of tokens");
+    copy_to_host(session, matrix_, count * static_cast<int64_t>(sizeof(double)), sums);
   }
 
  private:
+  static void split(CudaSession& session, const tg_matrix& matrix, const Staged& staged, const double* weights, int64_t begin,
+                    int64_t count, const VectorPlanes& out, const tg_control* control) {
+    const Entries entries = staged.bring(session, matrix, begin, count, control);
+    check(launch_split_columns(entries, weights, count, matrix.columns, out, session.stream()), "tokens");
+  }
+
   const tg_matrix& left_;
   const tg_matrix& right_;
-  Tokens left_tokens_;
-  Tokens right_tokens_;
+  Staged staged_left_;
+  Staged staged_right_;
+  VectorPlanes left_planes_;
+  VectorPlanes right_planes_;
   double* weights_;
-  double* sums_;
+  double* matrix_;
+  double2* sums_;
 };
 
 }  // namespace
@@ -329,12 +506,12 @@ void slopes(CudaSession& session, const tg_layer_samples& samples, const tg_dire
             tg_control* control, double* slopes, double* squares) {
   session.memory.reserve(slopes_bytes(samples, directions, count));
   Layout layout(session.memory.get());
-  Slopes(layout, samples, directions, count).run(session, directions, count, control, slopes, squares);
+  Slopes(layout, samples, directions, count).run(session, control, slopes, squares);
 }
 
 int64_t products_bytes(const tg_matrix& left, const tg_matrix& right) {
   Layout counted;
-  const Products none(counted, left, right);
+  const Products none(counted, left, right, true);
   return counted.used();
 }
 
@@ -342,7 +519,7 @@ void products(CudaSession& session, const tg_matrix& left, const double* weights
               double* sums) {
   session.memory.reserve(products_bytes(left, right));
   Layout layout(session.memory.get());
-  Products(layout, left, right).run(session, weights, control, sums);
+  Products(layout, left, right, weights != nullptr).run(session, weights, control, sums);
 }
 
 }  // namespace threegate::cuda

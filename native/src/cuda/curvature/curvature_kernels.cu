@@ -1,181 +1,288 @@
-// Products of tokens with directions, in tiles of 64 x 64 in the registers of one block. Products are in float32, and sums over
-// outputs and over blocks of tokens in float64.
+// Products of tokens with directions, and sums of products of tokens, on tensor cores. The loop is that of the panel product, see
+// cuda/svd/product_pipeline.h. A number is a sum of bf16 numbers: one for bf16 and fp8, two for fp16, and three for float32 and
+// float64. Directions are rounded to float32 and have as many terms as they need.
+//
+// A tile of slopes is 128 tokens x 64 rows of a direction. A stage has 20, 16 or 12 KB for three, two or one terms of a
+// direction, and 77, 64 or 43 flop for a byte of the second-level cache. On an H200 this limits products to 422, 352 or 235
+// Tflop/s, which is 0.43, 0.36 or 0.24 of the 989 Tflop/s of its matrix units. Float32 units had 18 to 25. The products are
+// multiplied by the gradients in registers, so that they are never stored. Sums over outputs are in float64: 32 products of a
+// thread take 64 conversions and 32 fused multiplications, beside 2,048 matrix products of its warp with 4096 inputs and one
+// term. The other block multiplies meanwhile.
+//
+// Sums of products of tokens are float32 for 512 tokens, and then 128 KB of a tile are read and written for 320 KB of stages with
+// three terms. The limit is 300 Tflop/s, or 140 with one term. Float64 sums in registers would leave room for one block.
+//
+// Tiles of 96 and 128 rows were compiled. The compiler spills one to four registers of kernels that have two blocks, on one
+// architecture or another. They would raise the limits to 470, 422 and 302 Tflop/s. Three calls with a known number of terms
+// spill less than a loop over the planes of tokens, because the compiler keeps addresses from one plane to the next one.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
+#include "cuda/svd/bf16_terms.h"
+#include "cuda/svd/product_pipeline.h"
 #include "curvature_kernels.h"
 
 namespace threegate::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kTile = static_cast<int>(kProbeTile);
-constexpr int kEach = 4;  // rows and columns of a thread in a tile
-constexpr int kAcross = kTile / kEach;
-constexpr int kDepth = 16;
-static_assert(kAcross * kAcross == kThreads);
+constexpr int kVectors = static_cast<int>(kTileVectors);
+using TileSums = Sums<kVectors>;
+static_assert(kTileRows == kTileTokens && kPartialsOfTile == kWarpsAcross);
+constexpr int kPairs = kDownEach * TileSums::kAcross * 2;  // of neighbouring sums of a thread
 
-struct Panels {
-  float left[kDepth][kTile + 1];
-  float right[kDepth][kTile + 1];
-};
-
-// The entries of a thread in a tile are at the rows row + kEach * i and the columns column + kAcross * j.
+// Where the sums of a thread are in a tile. Those at [i][j][l] are at row + 16 i + 8 (l / 2) and column + 8 j + l % 2.
 struct Place {
   int row;
   int column;
 };
-__device__ Place place() {
-  const auto thread = static_cast<int>(threadIdx.x);
-  return {thread / kAcross * kEach, thread % kAcross};
-}
-
-__device__ void multiply_panels(const Panels& panels, const Place& own, float (&sums)[kEach][kEach]) {
-#pragma unroll
-  for (int k = 0; k < kDepth; ++k) {
-    float a[kEach];
-    float b[kEach];
-#pragma unroll
-    for (int i = 0; i < kEach; ++i) {
-      a[i] = panels.left[k][own.row + i];
-      b[i] = panels.right[k][own.column + kAcross * i];
-    }
-#pragma unroll
-    for (int i = 0; i < kEach; ++i) {
-#pragma unroll
-      for (int j = 0; j < kEach; ++j) {
-        sums[i][j] = fmaf(a[i], b[j], sums[i][j]);
-      }
-    }
-  }
-}
-
-// Computes the tile of in * right^T that begins at the given row and column.
-__device__ void tile_of_rows(const float* in, const float* right, int64_t rows, int64_t others, int64_t length, int64_t first_row,
-                             int64_t first_other, Panels& panels, float (&sums)[kEach][kEach]) {
-  const auto thread = static_cast<int>(threadIdx.x);
-  const Place own = place();
-  for (int64_t begin = 0; begin < length; begin += kDepth) {
-    __syncthreads();
-    for (int at = thread; at < kDepth * kTile; at += kThreads) {
-      const int k = at % kDepth;
-      const int i = at / kDepth;
-      const bool inside = begin + k < length;
-      panels.left[k][i] = inside && first_row + i < rows ? in[(first_row + i) * length + begin + k] : 0;
-      panels.right[k][i] = inside && first_other + i < others ? right[(first_other + i) * length + begin + k] : 0;
-    }
-    __syncthreads();
-    multiply_panels(panels, own, sums);
-  }
-}
-
-__global__ void __launch_bounds__(kThreads)
-    form_direction_kernel(const __grid_constant__ DirectionEntries direction, float* out, double* row_squares) {
-  // Each warp sums one row, in a fixed order.
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
+__device__ inline Place place() {
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
+  const auto warp = static_cast<int>(threadIdx.x / kWarp);
+  return {warp / kWarpsAcross * kDownEach * 16 + lane / 4, warp % kWarpsAcross * TileSums::kAcross * 8 + lane % 4 * 2};
+}
+
+// The place of a tile, and where it begins in the first plane of both factors. It is in shared memory, because there are no
+// registers for it beside the sums.
+struct TilePlace {
+  unsigned row;
+  unsigned column;
+  const uint16_t* a;
+  const uint16_t* b;
+};
+
+// How far apart the planes of the first factor are, and the rows of both.
+struct Strides {
+  int64_t a_plane;
+  int64_t a;
+  int64_t b;
+};
+
+// Adds the products of all planes whose products count, see product_kernels.cu. Vectors have kTerms planes.
+template <int kTerms>
+__device__ inline void add_products(const TilePlace& tile, const Strides& strides, int planes, int64_t length, TileSums& sums) {
+  static_assert(kPlanes == 3);
+  const auto factors = [&](int plane) { return Factors{tile.a + plane * strides.a_plane, strides.a, tile.b, strides.b}; };
+  constexpr int kWhole = kPlanes + 1 - kTerms;  // planes that are multiplied with all terms
+  // In a loop the compiler would keep addresses from plane to plane, for which there are no registers.
+#pragma unroll
+  for (int plane = 0; plane < kWhole; ++plane) {
+    if (plane < planes) {
+      add_planes<false, kVectors, kTerms>(factors(plane), length, sums);
+    }
+  }
+  if constexpr (kTerms == 3) {
+    if (planes > 1) {
+      add_planes<false, kVectors, 2>(factors(1), length, sums);
+    }
+  }
+  if constexpr (kTerms > 1) {
+    if (planes > 2) {
+      add_planes<false, kVectors, 1>(factors(2), length, sums);
+    }
+  }
+}
+
+__device__ inline const uint16_t* tile_of(const TokenPlanes& tokens, unsigned tile) {
+  return tokens.codes + int64_t{tile} * kTileRows * tokens.stride;
+}
+__device__ inline Strides strides_of(const TokenPlanes& tokens, const VectorPlanes& vectors) {
+  return {tokens.rows * tokens.stride, tokens.stride, vectors.length};
+}
+__device__ inline const uint16_t* tile_of(const VectorPlanes& vectors, unsigned tile) {
+  return vectors.codes + int64_t{tile} * vectors.planes * vectors.tile * vectors.length;
+}
+
+// Places `down` tiles below each other, and then the next column of them. The first thread divides.
+template <typename Rows>
+__device__ inline void find_tile(const Rows& rows, const VectorPlanes& vectors, unsigned down, TilePlace& tile) {
+  if (threadIdx.x == 0) {
+    tile.row = blockIdx.x % down;
+    tile.column = blockIdx.x / down;
+    tile.a = tile_of(rows, tile.row);
+    tile.b = tile_of(vectors, tile.column);
+  }
+  __syncthreads();
+}
+
+// A vector in the first plane. The next plane is `tile` rows further.
+__device__ inline uint16_t* row_of(const VectorPlanes& vectors, unsigned row) {
+  const auto height = static_cast<unsigned>(vectors.tile);
+  return vectors.codes + (int64_t{row / height} * vectors.planes * height + row % height) * vectors.length;
+}
+
+// A warp has one row, whose square it sums in a fixed order.
+__global__ void __launch_bounds__(kThreads)
+    form_direction_kernel(const __grid_constant__ DirectionEntries direction, const __grid_constant__ VectorPlanes out,
+                          double* row_squares, int32_t* terms) {
+  const unsigned row = blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp;
+  const unsigned lane = threadIdx.x % kWarp;
   const int64_t across = (direction.columns + 63) / 64;
+  uint16_t* const codes = row_of(out, row);
+  const int64_t length = row < direction.rows ? direction.columns : 0;
   double square = 0;
-  if (row < direction.rows) {
-    for (int64_t j = lane; j < direction.columns; j += kWarp) {
-      double value = entry(direction.matrix, row, j);
+  int32_t own_terms = 1;
+#pragma unroll 1
+  for (int64_t j = lane; j < out.length; j += kWarp) {
+    double value = 0;
+    if (j < length) {
+      value = entry(direction.matrix, row, j);
       if (direction.has_subtracted != 0) {
         value -= entry(direction.subtracted, row, j);
       }
       if (direction.mask != nullptr && (direction.mask[row * across + j / 64] >> (j % 64) & 1U) == 0) {
         value = 0;
       }
-      out[row * direction.columns + j] = static_cast<float>(value);
-      square += value * value;
+    }
+    square += value * value;
+    auto rest = static_cast<float>(value);
+#pragma unroll
+    for (int plane = 0; plane < kPlanes; ++plane) {
+      own_terms = rest != 0 ? (own_terms > plane ? own_terms : plane + 1) : own_terms;
+      codes[plane * out.tile * out.length + j] = take_bf16_term(rest);
     }
   }
   square = sum_over_warp(square);
-  if (row < direction.rows && lane == 0) {
-    row_squares[row] = square;
+  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+    const int32_t other = __shfl_xor_sync(kWholeWarp, own_terms, distance);
+    own_terms = other > own_terms ? other : own_terms;
   }
-}
-
-__global__ void __launch_bounds__(kThreads)
-    narrow_rows_kernel(const __grid_constant__ Entries entries, int64_t rows, int64_t columns, float* out) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
-  if (row < rows) {
-    for (int64_t j = threadIdx.x % kWarp; j < columns; j += kWarp) {
-      out[row * columns + j] = static_cast<float>(entry(entries, row, j));
+  if (row < direction.rows && lane == 0) {
+    if (row_squares != nullptr) {
+      row_squares[row] = square;
+      atomicMax(terms, own_terms);
     }
   }
 }
 
+constexpr int kSplitTokens = 2 * kWarp;
+constexpr int kSplitColumns = kWarp;
+
+// A block transposes 64 tokens of 32 columns in shared memory.
 __global__ void __launch_bounds__(kThreads)
-    dense_slopes_kernel(const float* input, const float* gradient, const float* direction, int64_t tokens, int64_t inputs,
-                        int64_t outputs, double* partial) {
-  __shared__ Panels panels;
-  const int64_t tiles = (outputs + kTile - 1) / kTile;
-  const int64_t first_token = blockIdx.x / tiles * kTile;
-  const int64_t tile = blockIdx.x % tiles;
-  float products[kEach][kEach] = {};
-  tile_of_rows(input, direction, tokens, outputs, inputs, first_token, tile * kTile, panels, products);
-  const Place own = place();
-#pragma unroll
-  for (int i = 0; i < kEach; ++i) {
-    const int64_t token = first_token + own.row + i;
-    double slope = 0;
-#pragma unroll
-    for (int j = 0; j < kEach; ++j) {
-      const int64_t output = tile * kTile + own.column + kAcross * j;
-      if (token < tokens && output < outputs) {
-        slope += static_cast<double>(products[i][j]) * static_cast<double>(gradient[token * outputs + output]);
+    split_columns_kernel(const __grid_constant__ Entries entries, const double* weights, int64_t tokens, int64_t columns,
+                         unsigned across, const __grid_constant__ VectorPlanes out) {
+  __shared__ float values[kSplitTokens][kSplitColumns + 1];
+  const auto lane = static_cast<int>(threadIdx.x % kWarp);
+  const auto warp = static_cast<int>(threadIdx.x / kWarp);
+  const int64_t first_token = int64_t{blockIdx.x / across} * kSplitTokens;
+  const unsigned first_column = blockIdx.x % across * kSplitColumns;
+#pragma unroll 1
+  for (int i = warp; i < kSplitTokens; i += kThreads / kWarp) {
+    const int64_t token = first_token + i;
+    const int64_t column = int64_t{first_column} + lane;
+    float value = 0;
+    if (token < tokens && column < columns) {
+      value = static_cast<float>(entry(entries, token, column));
+      if (weights != nullptr) {
+        value = static_cast<float>(weights[token] * static_cast<double>(value));
       }
     }
-    // Half a warp holds the columns of a row.
-    for (int distance = kAcross / 2; distance > 0; distance /= 2) {
-      slope += __shfl_xor_sync(kWholeWarp, slope, distance);
+    values[i][lane] = value;
+  }
+  __syncthreads();
+  for (int i = warp; i < kSplitColumns; i += kThreads / kWarp) {
+    const unsigned column = first_column + static_cast<unsigned>(i);
+    float first = values[2 * lane][i];
+    float second = values[2 * lane + 1][i];
+    uint16_t* codes = row_of(out, column);
+#pragma unroll 1
+    for (int plane = 0; plane < out.planes; ++plane) {
+      *reinterpret_cast<uint32_t*>(codes + first_token + 2 * lane) = take_two_terms(first, second);
+      codes += out.tile * out.length;
     }
-    if (token < tokens && own.column == 0) {
-      partial[tile * tokens + token] = slope;
+  }
+}
+
+// Blocks that run at a time have neighbouring tiles of tokens, and the same few tiles of directions.
+template <int kTerms>
+__global__ void __launch_bounds__(kThreads, 2) slope_tiles_kernel(const __grid_constant__ SlopeWork work) {
+  __shared__ TilePlace tile;
+  TileSums sums{};
+  find_tile(work.input, work.directions, static_cast<unsigned>(work.token_tiles), tile);
+  add_products<kTerms>(tile, strides_of(work.input, work.directions), work.input.planes, work.directions.length, sums);
+  const Place own = place();
+  const int64_t first_token = int64_t{tile.row} * kTileRows + own.row;
+  const int64_t output = int64_t{tile.column % static_cast<unsigned>(work.tiles)} * kVectors + own.column;
+  double* const partial =
+      work.partial + (int64_t{tile.column} * kWarpsAcross + threadIdx.x / kWarp % kWarpsAcross) * work.token_tiles * kTileRows;
+#pragma unroll
+  for (int i = 0; i < kDownEach; ++i) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int64_t token = first_token + 16 * i + 8 * half;
+      double slope = 0;
+      // The planes are digits of the gradient, whose products add up like those of the number.
+#pragma unroll 1
+      for (int plane = 0; plane < work.gradient.planes; ++plane) {
+        const uint16_t* const gradient =
+            work.gradient.codes + (plane * work.gradient.rows + token) * work.gradient.stride + output;
+#pragma unroll
+        for (int j = 0; j < TileSums::kAcross; ++j) {
+          const auto pair = *reinterpret_cast<const uint32_t*>(gradient + 8 * j);
+#pragma unroll
+          for (int l = 0; l < 2; ++l) {
+            const auto digit = static_cast<double>(bf16_to_float(static_cast<uint16_t>(pair >> 16 * l)));
+            slope = fma(static_cast<double>(sums.of[i][j][2 * half + l]), digit, slope);
+          }
+        }
+      }
+      // Four lanes have the columns of a row.
+      slope += __shfl_xor_sync(kWholeWarp, slope, 1);
+      slope += __shfl_xor_sync(kWholeWarp, slope, 2);
+      if (threadIdx.x % 4 == 0) {
+        partial[token] = slope;
+      }
     }
   }
 }
 
 __global__ void __launch_bounds__(kThreads)
-    add_slopes_kernel(const double* partial, int64_t tiles, int64_t tokens, double* slopes) {
+    add_slopes_kernel(const double* partial, int64_t partials, int64_t stride, int64_t tokens, double* slopes) {
   const int64_t token = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (token < tokens) {
     double sum = 0;
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      sum += partial[tile * tokens + token];
+    for (int64_t i = 0; i < partials; ++i) {
+      sum += partial[i * stride + token];
     }
     slopes[token] = sum;
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    project_kernel(const float* in, const float* right, int64_t rows, int64_t others, int64_t length, float* out) {
-  __shared__ Panels panels;
-  const int64_t across = (others + kTile - 1) / kTile;
-  const int64_t first_row = blockIdx.x / across * kTile;
-  const int64_t first_other = blockIdx.x % across * kTile;
-  float products[kEach][kEach] = {};
-  tile_of_rows(in, right, rows, others, length, first_row, first_other, panels, products);
+struct ProjectWork {
+  TokenPlanes in;
+  VectorPlanes vectors;
+  float* out;
+  int64_t token_tiles;
+};
+
+__global__ void __launch_bounds__(kThreads, 2) project_kernel(const __grid_constant__ ProjectWork work) {
+  __shared__ TilePlace tile;
+  TileSums sums{};
+  find_tile(work.in, work.vectors, static_cast<unsigned>(work.token_tiles), tile);
+  add_products<kPlanes>(tile, strides_of(work.in, work.vectors), work.in.planes, work.vectors.length, sums);
   const Place own = place();
+  const int64_t columns = work.vectors.tiles * kVectors;
+  float* const out =
+      work.out + (int64_t{tile.row} * kTileRows + own.row) * columns + int64_t{tile.column} * kVectors + own.column;
 #pragma unroll
-  for (int i = 0; i < kEach; ++i) {
+  for (int i = 0; i < kDownEach; ++i) {
 #pragma unroll
-    for (int j = 0; j < kEach; ++j) {
-      const int64_t row = first_row + own.row + i;
-      const int64_t other = first_other + own.column + kAcross * j;
-      if (row < rows && other < others) {
-        out[row * others + other] = products[i][j];
+    for (int j = 0; j < TileSums::kAcross; ++j) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        store_vector(out + (16 * i + 8 * half) * columns + 8 * j,
+                     uint2{bit_cast<uint32_t>(sums.of[i][j][2 * half]), bit_cast<uint32_t>(sums.of[i][j][2 * half + 1])});
       }
     }
   }
 }
 
 __global__ void __launch_bounds__(kThreads)
-    row_products_kernel(const float* first, const float* second, int64_t rows, int64_t length, double* slopes) {
+    row_products_kernel(const float* first, const float* second, int64_t stride, int64_t rows, int64_t length, double* slopes) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
   double sum = 0;
   if (row < rows) {
     for (int64_t j = threadIdx.x % kWarp; j < length; j += kWarp) {
-      sum += static_cast<double>(first[row * length + j]) * static_cast<double>(second[row * length + j]);
+      sum += static_cast<double>(first[row * stride + j]) * static_cast<double>(second[row * stride + j]);
     }
   }
   sum = sum_over_warp(sum);
@@ -184,107 +291,132 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-__global__ void __launch_bounds__(kThreads, 1)
-    token_products_kernel(const float* left, const double* weights, const float* right, int64_t tokens, int64_t left_columns,
-                          int64_t right_columns, double* sums) {
-  __shared__ Panels panels;
-  const auto thread = static_cast<int>(threadIdx.x);
-  const int64_t across = (right_columns + kTile - 1) / kTile;
-  const int64_t first_row = blockIdx.x / across * kTile;
-  const int64_t first_column = blockIdx.x % across * kTile;
+struct ProductWork {
+  VectorPlanes left;
+  VectorPlanes right;
+  int64_t tokens;
+  double2* sums;
+};
+
+// Each thread adds to its float64 sums in memory, because it has registers for float32 sums only. They are in the order of the
+// threads, so that a warp reads and writes whole lines.
+template <int kTerms>
+__global__ void __launch_bounds__(kThreads, 2) token_products_kernel(const __grid_constant__ ProductWork work) {
+  __shared__ TilePlace tile;
+  TileSums sums{};
+  find_tile(work.left, work.right, static_cast<unsigned>(work.left.tiles), tile);
+  add_products<kTerms>(tile, {kTileRows * work.right.length, work.right.length, work.right.length}, work.left.planes, work.tokens,
+                       sums);
+  double2* const out = work.sums + (tile.column * work.left.tiles + tile.row) * kPairs * kThreads + threadIdx.x;
+#pragma unroll
+  for (int pair = 0; pair < kPairs; ++pair) {
+    const float(&own)[4] = sums.of[pair / 2 % kDownEach][pair / 2 / kDownEach];
+    double2 sum = out[pair * kThreads];
+    sum.x += static_cast<double>(own[pair % 2 * 2]);
+    sum.y += static_cast<double>(own[pair % 2 * 2 + 1]);
+    out[pair * kThreads] = sum;
+    if (pair % 8 == 7) {
+      __syncwarp();  // loads of later sums have no registers yet
+    }
+  }
+}
+
+// Copies a matrix to sums in the order of the threads, or back.
+template <bool kBack>
+__global__ void __launch_bounds__(kThreads)
+    arrange_sums_kernel(double2* sums, unsigned down, int64_t rows, int64_t columns, double* matrix) {
   const Place own = place();
-  double wide[kEach][kEach] = {};
-#pragma unroll
-  for (int i = 0; i < kEach; ++i) {
-#pragma unroll
-    for (int j = 0; j < kEach; ++j) {
-      const int64_t row = first_row + own.row + i;
-      const int64_t column = first_column + own.column + kAcross * j;
-      wide[i][j] = row < left_columns && column < right_columns ? sums[row * right_columns + column] : 0;
-    }
-  }
-  for (int64_t block = 0; block < tokens; block += kProbeTokens) {
-    const int64_t end = smaller(tokens, block + kProbeTokens);
-    float narrow[kEach][kEach] = {};
-    for (int64_t begin = block; begin < end; begin += kDepth) {
-      __syncthreads();
-      for (int at = thread; at < kDepth * kTile; at += kThreads) {
-        const int k = at / kTile;
-        const int i = at % kTile;
-        const int64_t token = begin + k;
-        float value = 0;
-        if (token < end && first_row + i < left_columns) {
-          value = left[token * left_columns + first_row + i];
-          if (weights != nullptr) {
-            value = static_cast<float>(weights[token] * static_cast<double>(value));
-          }
-        }
-        panels.left[k][i] = value;
-        panels.right[k][i] =
-            token < end && first_column + i < right_columns ? right[token * right_columns + first_column + i] : 0;
+  const int64_t first_row = int64_t{blockIdx.x % down} * kTileRows + own.row;
+  const int64_t first_column = int64_t{blockIdx.x / down} * kVectors + own.column;
+  double2* const of_thread = sums + int64_t{blockIdx.x} * kPairs * kThreads + threadIdx.x;
+#pragma unroll 4
+  for (int pair = 0; pair < kPairs; ++pair) {
+    const int64_t row = first_row + pair / 2 % kDownEach * 16 + pair % 2 * 8;
+    const int64_t column = first_column + pair / 2 / kDownEach * 8;
+    const bool has_first = row < rows && column < columns;
+    const bool has_second = row < rows && column + 1 < columns;
+    double* const at = matrix + row * columns + column;
+    if (kBack) {
+      const double2 sum = of_thread[pair * kThreads];
+      if (has_first) {
+        at[0] = sum.x;
       }
-      __syncthreads();
-      multiply_panels(panels, own, narrow);
-    }
-#pragma unroll
-    for (int i = 0; i < kEach; ++i) {
-#pragma unroll
-      for (int j = 0; j < kEach; ++j) {
-        wide[i][j] += static_cast<double>(narrow[i][j]);
+      if (has_second) {
+        at[1] = sum.y;
       }
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < kEach; ++i) {
-#pragma unroll
-    for (int j = 0; j < kEach; ++j) {
-      const int64_t row = first_row + own.row + i;
-      const int64_t column = first_column + own.column + kAcross * j;
-      if (row < left_columns && column < right_columns) {
-        sums[row * right_columns + column] = wide[i][j];
-      }
+    } else {
+      of_thread[pair * kThreads] = double2{has_first ? at[0] : 0, has_second ? at[1] : 0};
     }
   }
 }
 
 int64_t quotient(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+constexpr int64_t kStageBytes = kStages * static_cast<int64_t>(sizeof(Stage<kVectors>));
+
 }  // namespace
 
-cudaError_t launch_form_direction(const DirectionEntries& direction, float* out, double* row_squares, cudaStream_t stream) {
-  return launch({quotient(direction.rows, kThreads / kWarp), kThreads}, stream, form_direction_kernel, direction, out,
-                row_squares);
+cudaError_t launch_form_direction(const DirectionEntries& direction, const VectorPlanes& out, double* row_squares, int32_t* terms,
+                                  cudaStream_t stream) {
+  return launch({out.tiles * out.tile / (kThreads / kWarp), kThreads}, stream, form_direction_kernel, direction, out, row_squares,
+                terms);
 }
 
-cudaError_t launch_narrow_rows(const Entries& entries, int64_t rows, int64_t columns, float* out, cudaStream_t stream) {
-  return launch({quotient(rows, kThreads / kWarp), kThreads}, stream, narrow_rows_kernel, entries, rows, columns, out);
+cudaError_t launch_split_columns(const Entries& entries, const double* weights, int64_t tokens, int64_t columns,
+                                 const VectorPlanes& out, cudaStream_t stream) {
+  const int64_t across = out.tiles * out.tile / kSplitColumns;
+  return launch({quotient(tokens, kPadding) * (kPadding / kSplitTokens) * across, kThreads}, stream, split_columns_kernel,
+                entries, weights, tokens, columns, static_cast<unsigned>(across), out);
 }
 
-cudaError_t launch_dense_slopes(const float* input, const float* gradient, const float* direction, int64_t tokens, int64_t inputs,
-                                int64_t outputs, double* partial, double* slopes, cudaStream_t stream) {
-  const int64_t tiles = quotient(outputs, kTile);
-  const cudaError_t error = launch({quotient(tokens, kTile) * tiles, kThreads}, stream, dense_slopes_kernel, input, gradient,
-                                   direction, tokens, inputs, outputs, partial);
-  return error != cudaSuccess
-             ? error
-             : launch({quotient(tokens, kThreads), kThreads}, stream, add_slopes_kernel, partial, tiles, tokens, slopes);
+cudaError_t launch_slope_tiles(const SlopeWork& work, int32_t terms, cudaStream_t stream) {
+  const Shape shape{work.token_tiles * work.directions.tiles, kThreads, kStageBytes};
+  switch (terms) {
+    case 1:
+      return launch(shape, stream, slope_tiles_kernel<1>, work);
+    case 2:
+      return launch(shape, stream, slope_tiles_kernel<2>, work);
+    default:
+      return launch(shape, stream, slope_tiles_kernel<3>, work);
+  }
 }
 
-cudaError_t launch_project(const float* in, const float* right, int64_t rows, int64_t others, int64_t length, float* out,
+cudaError_t launch_add_slopes(const double* partial, int64_t partials, int64_t stride, int64_t tokens, double* slopes,
+                              cudaStream_t stream) {
+  return launch({quotient(tokens, kThreads), kThreads}, stream, add_slopes_kernel, partial, partials, stride, tokens, slopes);
+}
+
+cudaError_t launch_project(const TokenPlanes& in, const VectorPlanes& vectors, int64_t token_tiles, float* out,
                            cudaStream_t stream) {
-  return launch({quotient(rows, kTile) * quotient(others, kTile), kThreads}, stream, project_kernel, in, right, rows, others,
-                length, out);
+  return launch({token_tiles * vectors.tiles, kThreads, kStageBytes}, stream, project_kernel,
+                ProjectWork{in, vectors, out, token_tiles});
 }
 
-cudaError_t launch_row_products(const float* first, const float* second, int64_t rows, int64_t length, double* slopes,
-                                cudaStream_t stream) {
-  return launch({quotient(rows, kThreads / kWarp), kThreads}, stream, row_products_kernel, first, second, rows, length, slopes);
+cudaError_t launch_row_products(const float* first, const float* second, int64_t stride, int64_t rows, int64_t length,
+                                double* slopes, cudaStream_t stream) {
+  return launch({quotient(rows, kThreads / kWarp), kThreads}, stream, row_products_kernel, first, second, stride, rows, length,
+                slopes);
 }
 
-cudaError_t launch_token_products(const float* left, const double* weights, const float* right, int64_t tokens,
-                                  int64_t left_columns, int64_t right_columns, double* sums, cudaStream_t stream) {
-  return launch({quotient(left_columns, kTile) * quotient(right_columns, kTile), kThreads}, stream, token_products_kernel, left,
-                weights, right, tokens, left_columns, right_columns, sums);
+cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, double2* sums,
+                                  cudaStream_t stream) {
+  const Shape shape{left.tiles * right.tiles, kThreads, kStageBytes};
+  const ProductWork work{left, right, tokens, sums};
+  switch (right.planes) {
+    case 1:
+      return launch(shape, stream, token_products_kernel<1>, work);
+    case 2:
+      return launch(shape, stream, token_products_kernel<2>, work);
+    default:
+      return launch(shape, stream, token_products_kernel<3>, work);
+  }
+}
+
+cudaError_t launch_arrange_sums(bool back, double2* sums, int64_t rows, int64_t columns, double* matrix, cudaStream_t stream) {
+  const int64_t down = quotient(rows, kTileRows);
+  const Shape shape{down * quotient(columns, kVectors), kThreads};
+  return back ? launch(shape, stream, arrange_sums_kernel<true>, sums, static_cast<unsigned>(down), rows, columns, matrix)
+              : launch(shape, stream, arrange_sums_kernel<false>, sums, static_cast<unsigned>(down), rows, columns, matrix);
 }
 
 }  // namespace threegate::cuda

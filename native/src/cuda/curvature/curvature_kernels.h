@@ -6,11 +6,31 @@
 #include <cstdint>
 
 #include "cuda/support/entries.h"
+#include "cuda/svd/svd_kernels.h"
 
 namespace threegate::cuda {
 
-constexpr int64_t kProbeTile = 64;     // tokens and outputs of a block
-constexpr int64_t kProbeTokens = 512;  // tokens whose products are summed in float32
+constexpr int64_t kTileTokens = kPadding;  // tokens of a tile
+constexpr int64_t kTileVectors = 64;       // rows of directions, or columns of a sum, of a tile
+constexpr int64_t kProbeTokens = 512;      // tokens whose products are summed in float32
+constexpr int64_t kPartialsOfTile = 2;     // partial slopes of a token in a tile
+
+// Tokens x columns as a sum of bf16 matrices, with zeros up to multiples of kPadding in both directions: planes x rows x stride.
+struct TokenPlanes {
+  uint16_t* codes;
+  int32_t planes;
+  int64_t rows;
+  int64_t stride;
+};
+
+// Vectors as sums of bf16 vectors, with zeros up to whole tiles: tiles x planes x tile x length.
+struct VectorPlanes {
+  uint16_t* codes;
+  int32_t planes;
+  int32_t tile;  // vectors of a tile: kTileVectors, or kTileTokens for the first factor of a product
+  int64_t tiles;
+  int64_t length;  // a multiple of kPadding
+};
 
 // The entries of a matrix minus those of another one, within a mask.
 struct DirectionEntries {
@@ -22,28 +42,47 @@ struct DirectionEntries {
   int64_t columns;
 };
 
-// Writes the direction as float32. row_squares[i] is the squared length of row i before the rounding.
-cudaError_t launch_form_direction(const DirectionEntries& direction, float* out, double* row_squares, cudaStream_t stream);
+// Writes the planes of the rows of a direction, rounded to float32. row_squares[i] is the squared length of row i before the
+// rounding, and `terms` is raised to the number of planes that are not all zeros, or 1. Neither is done if row_squares is
+// nullptr.
+cudaError_t launch_form_direction(const DirectionEntries& direction, const VectorPlanes& out, double* row_squares, int32_t* terms,
+                                  cudaStream_t stream);
 
-// Writes rows as contiguous float32.
-cudaError_t launch_narrow_rows(const Entries& entries, int64_t rows, int64_t columns, float* out, cudaStream_t stream);
+// Writes the planes of the columns of weights[t] * entries_t, rounded to float32. `weights` may be nullptr.
+cudaError_t launch_split_columns(const Entries& entries, const double* weights, int64_t tokens, int64_t columns,
+                                 const VectorPlanes& out, cudaStream_t stream);
 
-// slopes[t] = gradient_t^T V input_t for `tokens` tokens, where V is outputs x inputs. Products of inputs and V are not stored.
-// `partial` has ceil(outputs / kProbeTile) x tokens numbers.
-cudaError_t launch_dense_slopes(const float* input, const float* gradient, const float* direction, int64_t tokens, int64_t inputs,
-                                int64_t outputs, double* partial, double* slopes, cudaStream_t stream);
+// partial[(d * tiles + i) * kPartialsOfTile + j][t] are parts of gradient_t^T V_d input_t, where `tiles` are those of one
+// direction. Products of inputs and V are not stored. `terms` is the number of planes of directions that count.
+struct SlopeWork {
+  TokenPlanes input;
+  TokenPlanes gradient;
+  VectorPlanes directions;  // one after the other, each in whole tiles
+  double* partial;
+  int64_t token_tiles;
+  int64_t tiles;  // of one direction
+};
+cudaError_t launch_slope_tiles(const SlopeWork& work, int32_t terms, cudaStream_t stream);
 
-// out (rows x others) = in * right^T. Both factors have `length` columns.
-cudaError_t launch_project(const float* in, const float* right, int64_t rows, int64_t others, int64_t length, float* out,
+// slopes[t] = the sum of partial[i][t], in order.
+cudaError_t launch_add_slopes(const double* partial, int64_t partials, int64_t stride, int64_t tokens, double* slopes,
+                              cudaStream_t stream);
+
+// out[t] = the products of token t and all vectors, which have kPlanes planes.
+cudaError_t launch_project(const TokenPlanes& in, const VectorPlanes& vectors, int64_t token_tiles, float* out,
                            cudaStream_t stream);
 
 // slopes[t] = the inner product of rows t.
-cudaError_t launch_row_products(const float* first, const float* second, int64_t rows, int64_t length, double* slopes,
-                                cudaStream_t stream);
+cudaError_t launch_row_products(const float* first, const float* second, int64_t stride, int64_t rows, int64_t length,
+                                double* slopes, cudaStream_t stream);
 
-// sums (left_columns x right_columns) += the sum of weights[t] * left_t right_t^T. `weights` may be nullptr.
-cudaError_t launch_token_products(const float* left, const double* weights, const float* right, int64_t tokens,
-                                  int64_t left_columns, int64_t right_columns, double* sums, cudaStream_t stream);
+// Adds the sum of left_t right_t^T over the first `tokens` tokens, a multiple of kPadding, to sums in the order of the threads:
+// kTileTokens x kTileVectors for each tile of `left` and each of `right`.
+cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, double2* sums,
+                                  cudaStream_t stream);
+
+// Copies a matrix (rows x columns) to sums in the order of the threads, or `back`.
+cudaError_t launch_arrange_sums(bool back, double2* sums, int64_t rows, int64_t columns, double* matrix, cudaStream_t stream);
 
 }  // namespace threegate::cuda
 

@@ -198,13 +198,34 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+// Entries of a thread. Each of them touches a sector of 32 bytes somewhere, so that the latency counts unless several are on the
+// way. Positions ascend, so that no two entries have the same one.
+constexpr int kApplyEach = 4;
+
 template <typename Element>
 __global__ void __launch_bounds__(kThreads) apply_kernel(const __grid_constant__ tg_patch_entries entries, Element* target) {
-  const int64_t entry = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (entry < entries.count) {
-    const uint32_t position = entries.positions[entry];
-    const Element value = static_cast<const Element*>(entries.values)[entry];
-    target[position] = entries.form == TG_PATCH_XOR ? static_cast<Element>(target[position] ^ value) : value;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * kThreads * kApplyEach + threadIdx.x;
+  const bool flips = entries.form == TG_PATCH_XOR;
+  uint32_t positions[size_t{kApplyEach}];
+  Element values[size_t{kApplyEach}];
+#pragma unroll
+  for (int i = 0; i < kApplyEach; ++i) {
+    const int64_t entry = first + int64_t{i} * kThreads;
+    const bool is_there = entry < entries.count;
+    positions[i] = is_there ? entries.positions[entry] : 0;
+    values[i] = is_there ? static_cast<const Element*>(entries.values)[entry] : 0;
+  }
+#pragma unroll
+  for (int i = 0; i < kApplyEach; ++i) {
+    if (flips && first + int64_t{i} * kThreads < entries.count) {
+      values[i] = static_cast<Element>(values[i] ^ target[positions[i]]);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kApplyEach; ++i) {
+    if (first + int64_t{i} * kThreads < entries.count) {
+      target[positions[i]] = values[i];
+    }
   }
 }
 
@@ -295,26 +316,55 @@ __global__ void __launch_bounds__(kThreads) positions_kernel(uint32_t* gaps, int
   }
 }
 
+// Elements of a thread in the kernels of planes. Loads of one byte or two are too few to hide the latency unless several are on
+// the way: an H200 needs 25 KB on a multiprocessor, and 2048 threads with one element have 2 KB of a plane.
+template <typename Element>
+constexpr int kPlaneEach = 16 / sizeof(Element);
+template <typename Element>
+constexpr int64_t kBlockElements = int64_t{kThreads} * kPlaneEach<Element>;
+
+template <typename Element>
+__device__ int64_t element_at(int round) {
+  return static_cast<int64_t>(blockIdx.x) * kBlockElements<Element> + static_cast<int64_t>(round) * kThreads + threadIdx.x;
+}
+
 template <typename Element>
 __global__ void __launch_bounds__(kThreads) planes_kernel(const Element* from, int64_t count, uint8_t* to) {
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (index < count) {
-    const uint64_t own = from[index];
-    for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
-      to[plane * count + index] = static_cast<uint8_t>(own >> (8 * plane));
+  Element own[size_t{kPlaneEach<Element>}];
+#pragma unroll
+  for (int i = 0; i < kPlaneEach<Element>; ++i) {
+    own[i] = element_at<Element>(i) < count ? from[element_at<Element>(i)] : 0;
+  }
+#pragma unroll
+  for (int i = 0; i < kPlaneEach<Element>; ++i) {
+    if (element_at<Element>(i) < count) {
+#pragma unroll
+      for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
+        to[plane * count + element_at<Element>(i)] = static_cast<uint8_t>(own[i] >> (8 * plane));
+      }
     }
   }
 }
 
 template <typename Element>
 __global__ void __launch_bounds__(kThreads) elements_kernel(const uint8_t* from, int64_t count, Element* to) {
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (index < count) {
-    uint64_t own = 0;
-    for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
-      own |= static_cast<uint64_t>(from[plane * count + index]) << (8 * plane);
+  Element own[size_t{kPlaneEach<Element>}];
+#pragma unroll
+  for (int i = 0; i < kPlaneEach<Element>; ++i) {
+    uint64_t bytes = 0;
+    if (element_at<Element>(i) < count) {
+#pragma unroll
+      for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
+        bytes |= static_cast<uint64_t>(from[plane * count + element_at<Element>(i)]) << (8 * plane);
+      }
     }
-    to[index] = static_cast<Element>(own);
+    own[i] = static_cast<Element>(bytes);
+  }
+#pragma unroll
+  for (int i = 0; i < kPlaneEach<Element>; ++i) {
+    if (element_at<Element>(i) < count) {
+      to[element_at<Element>(i)] = own[i];
+    }
   }
 }
 
@@ -369,7 +419,8 @@ cudaError_t launch_find_misplaced(const tg_patch_entries& entries, int64_t count
 cudaError_t launch_apply(const tg_patch_entries& entries, void* target, cudaStream_t stream) {
   return with_width(entries.width, [&](auto element) {
     using Element = decltype(element);
-    return launch(Shape{(entries.count + kThreads - 1) / kThreads, kThreads}, stream, apply_kernel<Element>, entries,
+    constexpr int64_t kEntries = int64_t{kThreads} * kApplyEach;
+    return launch(Shape{(entries.count + kEntries - 1) / kEntries, kThreads}, stream, apply_kernel<Element>, entries,
                   static_cast<Element*>(target));
   });
 }
@@ -396,19 +447,28 @@ cudaError_t launch_positions(uint32_t* gaps, int64_t count, const uint64_t* begi
   return launch(Shape{patch_blocks(count), kThreads}, stream, positions_kernel, gaps, count, begins);
 }
 
+// The only plane of elements with one byte is those elements.
 cudaError_t launch_planes(const void* from, int64_t count, int32_t width, void* to, cudaStream_t stream) {
   return with_width(width, [&](auto element) {
     using Element = decltype(element);
-    return launch(Shape{(count + kThreads - 1) / kThreads, kThreads}, stream, planes_kernel<Element>,
-                  static_cast<const Element*>(from), count, static_cast<uint8_t*>(to));
+    if constexpr (sizeof(Element) == 1) {
+      return cudaMemcpyAsync(to, from, static_cast<size_t>(count), cudaMemcpyDeviceToDevice, stream);
+    } else {
+      return launch(Shape{(count + kBlockElements<Element> - 1) / kBlockElements<Element>, kThreads}, stream,
+                    planes_kernel<Element>, static_cast<const Element*>(from), count, static_cast<uint8_t*>(to));
+    }
   });
 }
 
 cudaError_t launch_elements(const void* from, int64_t count, int32_t width, void* to, cudaStream_t stream) {
   return with_width(width, [&](auto element) {
     using Element = decltype(element);
-    return launch(Shape{(count + kThreads - 1) / kThreads, kThreads}, stream, elements_kernel<Element>,
-                  static_cast<const uint8_t*>(from), count, static_cast<Element*>(to));
+    if constexpr (sizeof(Element) == 1) {
+      return cudaMemcpyAsync(to, from, static_cast<size_t>(count), cudaMemcpyDeviceToDevice, stream);
+    } else {
+      return launch(Shape{(count + kBlockElements<Element> - 1) / kBlockElements<Element>, kThreads}, stream,
+                    elements_kernel<Element>, static_cast<const uint8_t*>(from), count, static_cast<Element*>(to));
+    }
   });
 }
 

@@ -6,6 +6,7 @@ CudaSession::CudaSession(int32_t index, const Parallel& threads) : device(index)
   cudaDeviceProp properties{};
   cuda::check(cudaGetDeviceProperties(&properties, index), "the device's properties");
   multiprocessors = properties.multiProcessorCount;
+  compute_capability = 10 * properties.major + properties.minor;
   int limit = 0;
   cuda::check(cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, index), "the shared memory of a block");
   shared_bytes_per_block = limit;

@@ -41,6 +41,7 @@ struct CudaSession {
 
   int32_t device;
   int multiprocessors = 1;
+  int compute_capability = 0;          // 10 times the major version plus the minor one
   int64_t shared_bytes_per_block = 0;  // at most, for kernels that ask for it
   Parallel parallel;
   std::array<Slot, 2> slots;

@@ -1,6 +1,7 @@
 #include "problem_layout.h"
 
 #include "source.h"
+#include "warpgroup_product.h"
 
 namespace threegate::cuda {
 namespace {
@@ -58,6 +59,7 @@ int64_t problem_bytes(const CudaSvdBatch& batch, int64_t i) {
   layout.take<Problem>(1);
   layout.take<Task>(kMostTasks);
   layout.take<Tile>(tiles);
+  layout.take<ProductMaps>(1);
   layout.take<double>(2 * int64_t{problem.vectors});
   return layout.used();
 }

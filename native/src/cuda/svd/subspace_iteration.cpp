@@ -10,6 +10,7 @@
 #include "problem_layout.h"
 #include "source.h"
 #include "svd_kernels.h"
+#include "warpgroup_product.h"
 
 namespace threegate::cuda {
 namespace {
@@ -40,8 +41,17 @@ class SubspaceIteration {
       states_.push_back(state);
     }
     put(problems_, device_problems_);
-    list_tiles(to_long_, device_to_long_, [](const Problem& problem) { return problem.long_side; });
-    list_tiles(to_short_, device_to_short_, [](const Problem& problem) { return problem.short_side; });
+    if (has_warpgroup_products(session.compute_capability)) {
+      std::vector<ProductMaps> maps;
+      for (const Problem& problem : problems_) {
+        maps.push_back(describe_problem(problem, tile_vectors(vectors_)));
+      }
+      put(maps, maps_);
+    } else {
+      maps_ = nullptr;
+    }
+    list_tiles(to_long_, [](const Problem& problem) { return problem.long_side; });
+    list_tiles(to_short_, [](const Problem& problem) { return problem.short_side; });
     count_ = count;
   }
 
@@ -87,8 +97,9 @@ class SubspaceIteration {
     random_ = layout.take<float>(problems_[0].vectors * longest_);
     device_problems_ = layout.take<Problem>(count);
     device_tasks_ = layout.take<Task>(count * kMostTasks);
-    device_to_long_ = layout.take<Tile>(long_tiles);
-    device_to_short_ = layout.take<Tile>(short_tiles);
+    maps_ = layout.take<ProductMaps>(count);
+    to_long_.device = layout.take<Tile>(long_tiles);
+    to_short_.device = layout.take<Tile>(short_tiles);
     largest_ = layout.take<uint64_t>(count);
   }
 
@@ -103,17 +114,40 @@ class SubspaceIteration {
     copy_to_host(session_, from, count * static_cast<int64_t>(sizeof(T)), to);
   }
 
+  // The tiles of products with one side of all problems.
+  struct Tiles {
+    Tile* device = nullptr;
+    int64_t count = 0;
+    int rows = kPadding;
+  };
+
   template <typename Length>
-  void list_tiles(std::vector<Tile>& tiles, Tile* device, Length length) {
-    const int width = tile_vectors(vectors_);
+  void list_tiles(Tiles& tiles, Length length) {
+    const int across = vectors_ / tile_vectors(vectors_);
+    int64_t all = 0;
+    for (const Problem& problem : problems_) {
+      all += length(problem) / kPadding * across;
+    }
+    tiles.rows = maps_ == nullptr ? static_cast<int>(kPadding) : warpgroup_tile_rows(all, session_.multiprocessors);
+    std::vector<Tile> list;
     for (size_t i = 0; i < problems_.size(); ++i) {
-      for (int64_t row = 0; row < length(problems_[i]) / kPadding; ++row) {
-        for (int column = 0; column < vectors_ / width; ++column) {
-          tiles.push_back({static_cast<int32_t>(i), static_cast<int32_t>(row), column});
+      for (int64_t row = 0; row < length(problems_[i]) / kPadding; row += tiles.rows / kPadding) {
+        for (int column = 0; column < across; ++column) {
+          list.push_back({static_cast<int32_t>(i), static_cast<int32_t>(row), column});
         }
       }
     }
-    put(tiles, device);
+    put(list, tiles.device);
+    tiles.count = static_cast<int64_t>(list.size());
+  }
+
+  void multiply(Side to, Epilogue epilogue, const Task* tasks) {
+    const Tiles& tiles = to == Side::kLong ? to_long_ : to_short_;
+    const int width = tile_vectors(vectors_);
+    const PanelWork work{to, epilogue, device_problems_, tasks, tiles.device};
+    check(maps_ == nullptr ? launch_product(work, tiles.count, width, stream())
+                           : launch_warpgroup_product(work, maps_, tiles.count, width, tiles.rows, stream()),
+          "products");
   }
 
   [[nodiscard]] cudaStream_t stream() const { return session_.stream(); }
@@ -206,21 +240,10 @@ class SubspaceIteration {
   void upload(const Steps& steps) { put(steps, device_tasks_); }
   [[nodiscard]] const Task* step(size_t index) const { return device_tasks_ + index * states_.size(); }
 
-  void split(Side side, const Task* tasks) {
-    check(launch_split_vectors(side, device_problems_, tasks, count_, side == Side::kShort ? most_short_ : most_long_, vectors_,
-                               tile_vectors(vectors_), stream()),
-          "vectors in bf16 terms");
-  }
-  void to_long(const Task* tasks) {
-    check(launch_to_long_side(device_problems_, tasks, device_to_long_, static_cast<int64_t>(to_long_.size()),
-                              tile_vectors(vectors_), stream()),
-          "products");
-    split(Side::kLong, tasks);
-  }
-  void to_short(const Task* tasks) {
-    check(launch_to_short_side(device_problems_, tasks, device_to_short_, static_cast<int64_t>(to_short_.size()),
-                               tile_vectors(vectors_), stream()),
-          "products");
+  void mix(Side side, const Task* tasks) {
+    check(launch_mix(side, device_problems_, tasks, count_, side == Side::kShort ? most_short_ : most_long_, vectors_,
+                     tile_vectors(vectors_), stream()),
+          "a change of basis");
   }
 
   // Applies a polynomial of A^T A that is small on the squares of unwanted singular values and grows beyond them. It is the
@@ -252,6 +275,7 @@ class SubspaceIteration {
         task.gamma = j == 1 ? 0.0F : static_cast<float>(-sigma * sigmas[i]);
         sigmas[i] = sigma;
         task.terms = state.terms;
+        task.split_x = j < state.degree ? 1 : 0;
         task.x_before = (state.x + 2) % 3;
         task.x_to = (state.x + 1) % 3;
         state.x = task.x_to;
@@ -260,16 +284,16 @@ class SubspaceIteration {
     upload(steps);
     for (int j = 1; j <= most; ++j) {
       const Task* tasks = step(static_cast<size_t>(j - 1));
-      if (j > 1) {
-        to_long(tasks);
-        to_short(tasks);
+      // The residuals have the product that the first step needs.
+      if (j == 1) {
+        check(launch_filter(device_problems_, tasks, count_, most_short_, vectors_, tile_vectors(vectors_), stream()),
+              "a filter");
+      } else {
+        multiply(Side::kLong, Epilogue::kFilter, tasks);
+        multiply(Side::kShort, Epilogue::kFilter, tasks);
       }
-      check(launch_filter(device_problems_, tasks, count_, vectors_ * most_short_, stream()), "a filter");
       if (any_locked) {
-        check(launch_deflate(device_problems_, tasks, count_, vectors_, stream()), "a filter");
-      }
-      if (j < most) {
-        split(Side::kShort, tasks);
+        check(launch_deflate(device_problems_, tasks, count_, vectors_, tile_vectors(vectors_), stream()), "a filter");
       }
     }
   }
@@ -289,6 +313,8 @@ class SubspaceIteration {
         }
         tasks[k].y_from = i == 3 ? 1 : 0;
         tasks[k].y_to = i == 2 ? 1 : 0;
+        tasks[k].split_x = i == 1 ? 1 : 0;
+        tasks[k].split_y = i == 2 ? 1 : 0;
       }
     }
     upload(steps);
@@ -296,18 +322,14 @@ class SubspaceIteration {
       check(launch_gram(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
       check(launch_cholesky(device_problems_, step(i), count_, vectors_, session_.shared_bytes_per_block, stream()),
             "orthonormal vectors");
-      check(launch_mix(Side::kShort, device_problems_, step(i), count_, most_short_, vectors_, stream()), "orthonormal vectors");
+      mix(Side::kShort, step(i));
     }
-    split(Side::kShort, step(1));
-    check(launch_to_long_side(device_problems_, step(1), device_to_long_, static_cast<int64_t>(to_long_.size()),
-                              tile_vectors(vectors_), stream()),
-          "products");
+    multiply(Side::kLong, Epilogue::kStore, step(1));
     check(launch_gram(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
     check(launch_eigen(device_problems_, step(2), count_, vectors_, session_.shared_bytes_per_block, stream()), "a rotation");
-    check(launch_mix(Side::kShort, device_problems_, step(2), count_, most_short_, vectors_, stream()), "a rotation");
-    check(launch_mix(Side::kLong, device_problems_, step(2), count_, most_long_, vectors_, stream()), "a rotation");
-    split(Side::kLong, step(2));
-    to_short(step(2));
+    mix(Side::kShort, step(2));
+    mix(Side::kLong, step(2));
+    multiply(Side::kShort, Epilogue::kStore, step(2));
     check(launch_residual(device_problems_, step(3), count_, vectors_, stream()), "residuals");
   }
 
@@ -431,15 +453,14 @@ class SubspaceIteration {
   tg_control* control_;
   std::vector<Problem> problems_;
   std::vector<State> states_;
-  std::vector<Tile> to_long_;
-  std::vector<Tile> to_short_;
+  Tiles to_long_;
+  Tiles to_short_;
   double* numbers_ = nullptr;  // squared singular values and residuals of each problem
   uint8_t* staging_ = nullptr;
   float* random_ = nullptr;
   Problem* device_problems_ = nullptr;
   Task* device_tasks_ = nullptr;
-  Tile* device_to_long_ = nullptr;
-  Tile* device_to_short_ = nullptr;
+  ProductMaps* maps_ = nullptr;  // on the device. There are none if products are those of product_kernels.cu
   uint64_t* largest_ = nullptr;  // magnitudes, as bits of a double
   int64_t count_ = 0;
   int32_t vectors_ = 0;

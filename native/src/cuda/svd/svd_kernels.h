@@ -12,6 +12,7 @@
 namespace threegate::cuda {
 
 constexpr int64_t kPadding = 128;
+constexpr int kTileRows = kPadding;  // entries of a vector in a tile of the product
 constexpr int64_t kVectorPadding = 32;
 constexpr int kPlanes = 3;             // bf16 terms of a float32 number
 constexpr int64_t kMostVectors = 512;  // vectors of a block
@@ -65,6 +66,8 @@ struct Task {
   int32_t x_to;      // index of the x to write
   int32_t y_from;
   int32_t y_to;
+  int32_t split_x;  // 1 if the planes of x[x_to] are written, too
+  int32_t split_y;
   int32_t locked;  // number of leading vectors that are not changed
   int32_t terms;   // bf16 terms of vectors and matrix in products. kPlanes gives the precision of float32
   float alpha;     // coefficients of the filter: x_to = alpha * z + beta * x_from + gamma * x_before
@@ -80,19 +83,29 @@ struct Tile {
 
 enum class Side : int32_t { kShort, kLong };
 
-// The first one computes y[y_to] = A x from the planes of x, and the second one z = A^T y from the planes of y.
-cudaError_t launch_to_long_side(const Problem* problems, const Task* tasks, const Tile* tiles, int64_t count, int tile_vectors,
-                                cudaStream_t stream);
-cudaError_t launch_to_short_side(const Problem* problems, const Task* tasks, const Tile* tiles, int64_t count, int tile_vectors,
-                                 cudaStream_t stream);
+// What a product to the long side writes, A x from the planes of x, and one to the short side, A^T y from the planes of y.
+//   kStore   y[y_to], or z
+//   kFilter  the planes of y and not y itself, or x[x_to] = alpha z + beta x[x_from] + gamma x[x_before] and not z
+enum class Epilogue : int32_t { kStore, kFilter };
+struct PanelWork {
+  Side to;
+  Epilogue epilogue;
+  const Problem* problems;
+  const Task* tasks;
+  const Tile* tiles;
+};
+cudaError_t launch_product(const PanelWork& work, int64_t count, int tile_vectors, cudaStream_t stream);
 
-// x[x_to] = alpha z + beta x[x_from] + gamma x[x_before]. Locked vectors are copied.
-cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries, cudaStream_t stream);
+// The kernels below write the planes of x[x_to] with split_x, and those of y[y_to] with split_y. All problems of a launch have
+// `vectors` vectors.
+//
+// x[x_to] = alpha z + beta x[x_from], the first step of a filter. All steps copy locked vectors. If there are some, they leave
+// the planes of the others to launch_deflate.
+cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_length, int vectors,
+                          int tile_vectors, cudaStream_t stream);
 // Makes the vectors of x[x_to] after the locked ones orthogonal to the locked ones.
-cudaError_t launch_deflate(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
-// Computes the planes of x[x_to] or y[y_to]. All problems have `vectors` vectors.
-cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
-                                 int vectors, int tile_vectors, cudaStream_t stream);
+cudaError_t launch_deflate(const Problem* problems, const Task* tasks, int64_t count, int vectors, int tile_vectors,
+                           cudaStream_t stream);
 
 // gram = V V^T, where V is x[x_from] or y[y_from]. The sums are in float64 in a fixed order.
 cudaError_t launch_gram(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
@@ -108,8 +121,8 @@ cudaError_t launch_cholesky(const Problem* problems, const Task* tasks, int64_t 
 cudaError_t launch_eigen(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,
                          int64_t shared_bytes_per_block, cudaStream_t stream);
 // x[x_to] = mixing x[x_from], or the same for y.
-cudaError_t launch_mix(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
-                       int32_t most_vectors, cudaStream_t stream);
+cudaError_t launch_mix(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length, int vectors,
+                       int tile_vectors, cudaStream_t stream);
 
 // residual[i] = |z_i - values_i x[x_from]_i| / sqrt(values_i).
 cudaError_t launch_residual(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);

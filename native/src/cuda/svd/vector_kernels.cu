@@ -3,6 +3,7 @@
 #include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
+#include "product_epilogue.h"
 #include "svd_kernels.h"
 
 namespace threegate::cuda {
@@ -24,60 +25,40 @@ __device__ inline Place place(const Task* tasks, int blocks_each) {
           static_cast<int64_t>(blocks_each) * kThreads};
 }
 
-constexpr int kFour = 4;                            // neighbouring entries of a thread
-constexpr int kPieceLength = 4 * kFour * kThreads;  // entries of a vector that a block splits
+constexpr int kPieceLength = 4 * kFour * kThreads;  // entries of a vector that a block filters
 
-__global__ void __launch_bounds__(kThreads) filter_kernel(const Problem* problems, const Task* tasks, int blocks_each) {
-  const Place own = place(tasks, blocks_each);
-  const Task task = *own.task;
-  if (task.active == 0) {
-    return;
-  }
-  const Problem& problem = problems[task.problem];
-  const auto* from = reinterpret_cast<const float4*>(problem.x[task.x_from]);
-  const auto* before = reinterpret_cast<const float4*>(problem.x[task.x_before]);
-  const auto* product = reinterpret_cast<const float4*>(problem.z);
-  auto* to = reinterpret_cast<float4*>(problem.x[task.x_to]);
-  const int64_t count = problem.vectors * problem.short_side / kFour;
-  const int64_t locked = task.locked * problem.short_side / kFour;
-  for (int64_t i = own.first; i < count; i += own.step) {
-    float4 value = from[i];
-    if (i >= locked) {
-      const float4 z = product[i];
-      value = {task.alpha * z.x + task.beta * value.x, task.alpha * z.y + task.beta * value.y,
-               task.alpha * z.z + task.beta * value.z, task.alpha * z.w + task.beta * value.w};
-      if (task.gamma != 0.0F) {
-        const float4 x = before[i];
-        value = {value.x + task.gamma * x.x, value.y + task.gamma * x.y, value.z + task.gamma * x.z, value.w + task.gamma * x.w};
-      }
-    }
-    to[i] = value;
-  }
+// The planes of a vector of a block, of which each tile has all planes.
+__device__ inline uint16_t* planes_of(uint16_t* planes, int64_t vector, int tile_vectors, int64_t length) {
+  const auto own = static_cast<unsigned>(vector);
+  const unsigned in_tile = own % static_cast<unsigned>(tile_vectors);
+  return planes + static_cast<int64_t>((own - in_tile) * kPlanes + in_tile) * length;
 }
 
 // Each block has one piece of a vector.
-__global__ void __launch_bounds__(kThreads) split_vectors_kernel(Side side, const Problem* problems, const Task* tasks,
-                                                                 unsigned vectors, unsigned tile_vectors, unsigned pieces) {
+__global__ void __launch_bounds__(kThreads)
+    filter_kernel(const Problem* problems, const Task* tasks, unsigned vectors, int tile_vectors, unsigned pieces) {
   const Task task = tasks[blockIdx.x / pieces / vectors];
   if (task.active == 0) {
     return;
   }
   const Problem& problem = problems[task.problem];
-  const unsigned vector = blockIdx.x / pieces % vectors;
-  const int64_t length = side == Side::kShort ? problem.short_side : problem.long_side;
-  const float* own = (side == Side::kShort ? problem.x[task.x_to] : problem.y[task.y_to]) + vector * length;
-  uint16_t* planes = (side == Side::kShort ? problem.x_planes : problem.y_planes) +
-                     (vector / tile_vectors * tile_vectors * kPlanes + vector % tile_vectors) * length;
+  const int64_t vector = blockIdx.x / pieces % vectors;
+  const int64_t length = problem.short_side;
+  const float* from = problem.x[task.x_from] + vector * length;
+  const float* product = problem.z + vector * length;
+  float* to = problem.x[task.x_to] + vector * length;
+  uint16_t* planes = planes_of(problem.x_planes, vector, tile_vectors, length);
+  const bool splits = filter_splits(task, vector);
   const int64_t begin = int64_t{blockIdx.x % pieces} * kPieceLength;
   const int64_t end = smaller(length, begin + kPieceLength);
   for (int64_t i = begin + kFour * static_cast<int64_t>(threadIdx.x); i < end; i += kFour * kThreads) {
-    float4 rest = *reinterpret_cast<const float4*>(own + i);
-#pragma unroll
-    for (int plane = 0; plane < kPlanes; ++plane) {
-      if (plane < task.terms) {
-        store_vector(planes + plane * (tile_vectors * length) + i,
-                     uint2{take_two_terms(rest.x, rest.y), take_two_terms(rest.z, rest.w)});
-      }
+    float4 value = *reinterpret_cast<const float4*>(from + i);
+    if (vector >= task.locked) {
+      value = filtered(task, *reinterpret_cast<const float4*>(product + i), value, value);
+    }
+    *reinterpret_cast<float4*>(to + i) = value;
+    if (splits) {
+      split_four(value, task.terms, planes + i, tile_vectors * length);
     }
   }
 }
@@ -168,14 +149,15 @@ __global__ void __launch_bounds__(kThreads)
 constexpr int kMixVectors = 32;
 constexpr int kMixLength = 128;
 constexpr int kMixDepth = 16;
-constexpr int kMixRows = kMixVectors / 8;     // a thread has 4 vectors
-constexpr int kMixColumns = kMixLength / 32;  // and 4 entries of each of them
+constexpr int kMixRows = kMixVectors / 8;        // a thread has 4 vectors
+constexpr int kMixColumns = kMixLength / kWarp;  // and 4 neighbouring entries of each of them
+static_assert(kMixColumns == kFour);
 
 // to[i] = the sum over j of mixing[i][j] from[j], for 32 vectors by 128 entries.
 __global__ void __launch_bounds__(kThreads, 2)
-    mix_kernel(Side side, const Problem* problems, const Task* tasks, int tiles_down, int tiles_across) {
+    mix_kernel(Side side, const Problem* problems, const Task* tasks, int tile_vectors, int tiles_down, int tiles_across) {
   __shared__ float coefficients[kMixVectors][kMixDepth + 1];
-  __shared__ float entries[kMixDepth][kMixLength];
+  __shared__ float4 entries[kMixDepth][kWarp];
   const int each = tiles_down * tiles_across;
   const auto block = static_cast<int>(blockIdx.x);
   const Task task = tasks[block / each];
@@ -194,40 +176,46 @@ __global__ void __launch_bounds__(kThreads, 2)
   const auto thread = static_cast<int>(threadIdx.x);
   const int own_row = thread / kWarp * kMixRows;
   const int lane = thread % kWarp;
-  float sums[kMixRows][kMixColumns] = {};
+  float4 sums[kMixRows] = {};
   for (int begin = 0; begin < problem.vectors; begin += kMixDepth) {
     __syncthreads();
     for (int i = thread; i < kMixVectors * kMixDepth; i += kThreads) {
       coefficients[i / kMixDepth][i % kMixDepth] =
           problem.mixing[(row + i / kMixDepth) * problem.vectors + begin + i % kMixDepth];
     }
-    for (int i = thread; i < kMixDepth * kMixLength; i += kThreads) {
-      entries[i / kMixLength][i % kMixLength] = from[(begin + i / kMixLength) * length + column + i % kMixLength];
+    for (int i = thread; i < kMixDepth * kWarp; i += kThreads) {
+      entries[i / kWarp][i % kWarp] =
+          *reinterpret_cast<const float4*>(from + (begin + i / kWarp) * length + column + kFour * (i % kWarp));
     }
     __syncthreads();
-#pragma unroll
+#pragma unroll 8
     for (int k = 0; k < kMixDepth; ++k) {
+      const float4 own = entries[k][lane];
 #pragma unroll
       for (int i = 0; i < kMixRows; ++i) {
-#pragma unroll
-        for (int j = 0; j < kMixColumns; ++j) {
-          sums[i][j] = fma(coefficients[own_row + i][k], entries[k][lane + kWarp * j], sums[i][j]);
-        }
+        const float coefficient = coefficients[own_row + i][k];
+        sums[i] = {fma(coefficient, own.x, sums[i].x), fma(coefficient, own.y, sums[i].y), fma(coefficient, own.z, sums[i].z),
+                   fma(coefficient, own.w, sums[i].w)};
       }
     }
   }
+  const bool splits = (side == Side::kShort ? task.split_x : task.split_y) != 0;
+  uint16_t* planes = side == Side::kShort ? problem.x_planes : problem.y_planes;
 #pragma unroll
   for (int i = 0; i < kMixRows; ++i) {
-#pragma unroll
-    for (int j = 0; j < kMixColumns; ++j) {
-      to[(row + own_row + i) * length + column + lane + kWarp * j] = sums[i][j];
+    const int64_t vector = row + own_row + i;
+    const int64_t at = column + kFour * lane;
+    *reinterpret_cast<float4*>(to + vector * length + at) = sums[i];
+    if (splits) {
+      split_four(sums[i], task.terms, planes_of(planes, vector, tile_vectors, length) + at, tile_vectors * length);
     }
   }
 }
 
 // Each block has one vector after the locked ones, which are orthonormal. It computes the products with all of them, one per
 // warp, and then subtracts them.
-__global__ void __launch_bounds__(kThreads) deflate_kernel(const Problem* problems, const Task* tasks, int vectors_each) {
+__global__ void __launch_bounds__(kThreads)
+    deflate_kernel(const Problem* problems, const Task* tasks, int vectors_each, int tile_vectors) {
   double* coefficients = dynamic_shared<double>();
   const Task task = tasks[blockIdx.x / static_cast<unsigned>(vectors_each)];
   const auto vector = static_cast<int>(blockIdx.x % static_cast<unsigned>(vectors_each));
@@ -235,9 +223,6 @@ __global__ void __launch_bounds__(kThreads) deflate_kernel(const Problem* proble
     return;
   }
   const Problem& problem = problems[task.problem];
-  if (vector >= problem.vectors) {
-    return;
-  }
   const int64_t length = problem.short_side;
   const float* locked = problem.x[task.x_to];
   float* own = problem.x[task.x_to] + vector * length;
@@ -253,12 +238,24 @@ __global__ void __launch_bounds__(kThreads) deflate_kernel(const Problem* proble
     }
   }
   __syncthreads();
-  for (int64_t j = thread; j < length; j += kThreads) {
-    auto value = static_cast<double>(own[j]);
+  const bool splits = task.locked > 0 && task.split_x != 0;
+  uint16_t* planes = planes_of(problem.x_planes, vector, tile_vectors, length);
+  for (int64_t j = kFour * thread; j < length; j += kFour * kThreads) {
+    const float4 before = *reinterpret_cast<const float4*>(own + j);
+    double values[kFour] = {before.x, before.y, before.z, before.w};
     for (int i = 0; i < task.locked; ++i) {
-      value -= coefficients[i] * static_cast<double>(locked[i * length + j]);
+      const float4 other = *reinterpret_cast<const float4*>(locked + i * length + j);
+      values[0] -= coefficients[i] * static_cast<double>(other.x);
+      values[1] -= coefficients[i] * static_cast<double>(other.y);
+      values[2] -= coefficients[i] * static_cast<double>(other.z);
+      values[3] -= coefficients[i] * static_cast<double>(other.w);
     }
-    own[j] = static_cast<float>(value);
+    const float4 after = {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2]),
+                          static_cast<float>(values[3])};
+    *reinterpret_cast<float4*>(own + j) = after;
+    if (splits) {
+      split_four(after, task.terms, planes + j, tile_vectors * length);
+    }
   }
 }
 
@@ -321,21 +318,17 @@ int blocks_for(int64_t entries) { return static_cast<int>(quotient(entries, int6
 
 }  // namespace
 
-cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries, cudaStream_t stream) {
-  const int each = blocks_for(most_entries / kFour);
-  return launch({count * each, kThreads}, stream, filter_kernel, problems, tasks, each);
-}
-
-cudaError_t launch_deflate(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream) {
-  return launch({count * most_vectors, kThreads, most_vectors * static_cast<int64_t>(sizeof(double))}, stream, deflate_kernel,
-                problems, tasks, most_vectors);
-}
-
-cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
-                                 int vectors, int tile_vectors, cudaStream_t stream) {
+cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_length, int vectors,
+                          int tile_vectors, cudaStream_t stream) {
   const int64_t pieces = quotient(most_length, kPieceLength);
-  return launch({count * vectors * pieces, kThreads}, stream, split_vectors_kernel, side, problems, tasks,
-                static_cast<unsigned>(vectors), static_cast<unsigned>(tile_vectors), static_cast<unsigned>(pieces));
+  return launch({count * vectors * pieces, kThreads}, stream, filter_kernel, problems, tasks, static_cast<unsigned>(vectors),
+                tile_vectors, static_cast<unsigned>(pieces));
+}
+
+cudaError_t launch_deflate(const Problem* problems, const Task* tasks, int64_t count, int vectors, int tile_vectors,
+                           cudaStream_t stream) {
+  return launch({count * vectors, kThreads, vectors * static_cast<int64_t>(sizeof(double))}, stream, deflate_kernel, problems,
+                tasks, vectors, tile_vectors);
 }
 
 int64_t partial_count(int64_t length) { return quotient(length, kGramLength); }
@@ -353,11 +346,11 @@ cudaError_t launch_gram(Side side, const Problem* problems, const Task* tasks, i
   return launch({count * each, kThreads}, stream, add_gram_kernel, side, problems, tasks, each);
 }
 
-cudaError_t launch_mix(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
-                       int32_t most_vectors, cudaStream_t stream) {
-  const auto down = static_cast<int>(quotient(most_vectors, kMixVectors));
+cudaError_t launch_mix(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length, int vectors,
+                       int tile_vectors, cudaStream_t stream) {
+  const auto down = static_cast<int>(quotient(vectors, kMixVectors));
   const auto across = static_cast<int>(quotient(most_length, kMixLength));
-  return launch({count * down * across, kThreads}, stream, mix_kernel, side, problems, tasks, down, across);
+  return launch({count * down * across, kThreads}, stream, mix_kernel, side, problems, tasks, tile_vectors, down, across);
 }
 
 cudaError_t launch_residual(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,

@@ -3,6 +3,7 @@ package org.threegate.checkpoint;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,6 +13,7 @@ import java.util.regex.Matcher;
 import org.threegate.checkpoint.torch.TorchTensor;
 import org.threegate.file.FileNames;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 
 /** Opens the files of a checkpoint. */
 final class CheckpointReader {
@@ -93,12 +95,26 @@ final class CheckpointReader {
       }
       shards.put(shard, open(directory.resolve(shard)));
     }
-    // In the order of the files, so that they are read from front to back.
+    // In the order of the files, so that they are read from front to back. Libraries load all
+    // tensors of a shard, also those that the index does not name.
+    Map<String, String> shardOf = new HashMap<>();
     shards.forEach(
         (shard, own) ->
             own.forEach(
                 (name, adding) -> {
-                  if (shard.equals(map.path(name).asText())) {
+                  String other = shardOf.putIfAbsent(name, shard);
+                  if (other != null) {
+                    throw new InvalidInputException(
+                        index
+                            + ": tensor \""
+                            + PrintableText.name(name)
+                            + "\" is stored in "
+                            + other
+                            + " and in "
+                            + shard
+                            + ", and libraries differ in which one they load; save the model again");
+                  }
+                  if (shard.equals(map.path(name).asText(shard))) {
                     adding.run();
                   }
                 }));

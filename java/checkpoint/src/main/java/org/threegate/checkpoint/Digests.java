@@ -31,6 +31,9 @@ import org.threegate.kernel.Sha256;
  * }</pre>
  */
 public final class Digests {
+  /** The most ranges of which one thread computes SHA-256 at the same time. */
+  private static final int RANGES_IN_STEP = 4;
+
   private Digests() {}
 
   /**
@@ -125,20 +128,44 @@ public final class Digests {
 
   private static String ofTensors(
       Context context, DigestKind kind, Checkpoint checkpoint, Control control) {
-    List<Tensor> tensors = List.copyOf(checkpoint.tensors().values());
-    List<String> values = of(context, kind, tensors, control);
-    Map<String, String> byName = new HashMap<>();
-    for (int i = 0; i < values.size(); i++) {
-      byName.put(tensors.get(i).name(), values.get(i));
-    }
-    return combine(context, kind, checkpoint.tensors(), byName);
+    Map<String, Tensor> tensors = checkpoint.tensors();
+    return combine(
+        context, kind, tensors, byName(context, kind, List.copyOf(tensors.values()), control));
   }
 
   /**
-   * {@return the digest of a checkpoint, in hexadecimal digits}
+   * {@return the digests of tensors' bytes by name, in hexadecimal digits} Files that are not
+   * cached are read ahead.
    *
-   * @param tensors all tensors of the checkpoint, by name
-   * @param digests digests of all tensors, by name
+   * @param context context whose threads compute the digests
+   * @param kind a kind for which tensors have digests
+   * @param tensors tensors of an open checkpoint
+   * @param control cancels the computation
+   */
+  public static Map<String, String> byName(
+      Context context, DigestKind kind, List<Tensor> tensors, Control control) {
+    // These tensors are read at the same time.
+    int together = kind == DigestKind.TENSORS ? RANGES_IN_STEP * context.threads() : 1;
+    List<List<Tensor>> steps = new ArrayList<>();
+    for (int i = 0; i < tensors.size(); i += together) {
+      steps.add(tensors.subList(i, Math.min(tensors.size(), i + together)));
+    }
+    Map<String, String> byName = new HashMap<>();
+    try (ReadAhead ahead = new ReadAhead(steps, control::done)) {
+      ahead.start();
+      List<String> values = of(context, kind, tensors, control);
+      for (int i = 0; i < values.size(); i++) {
+        byName.put(tensors.get(i).name(), values.get(i));
+      }
+    }
+    return byName;
+  }
+
+  /**
+   * {@return the digest of a checkpoint, or of some of its tensors, in hexadecimal digits}
+   *
+   * @param tensors the tensors, by name
+   * @param digests digests of at least these tensors, by name
    */
   public static String combine(Map<String, Tensor> tensors, Map<String, String> digests) {
     return HexFormat.of().formatHex(sha256().digest(lines(tensors, digests)));

@@ -51,7 +51,8 @@ import picocli.CommandLine.Spec;
       "  threegate eval model/ --problems chats.jsonl --system 'Be brief.' \\",
       "      --template-argument enable_thinking=false",
       "  threegate eval base/ --adapter run/adapter --problems test.jsonl --json",
-      "  threegate eval run/model --problems games.jsonl --environment countdown --k 1,8"
+      "  threegate eval run/model --problems games.jsonl --k 1,8 \\",
+      "      --environment countdown"
     })
 final class EvaluateCommand implements Callable<Integer> {
   private static final Duration LIMIT = Duration.ofSeconds(5); // of one completion

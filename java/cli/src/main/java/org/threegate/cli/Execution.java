@@ -9,8 +9,11 @@ import java.nio.file.FileSystemException;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
@@ -111,7 +114,24 @@ final class Execution {
       command.usage(out);
       return INVALID_INPUT;
     }
-    return command.execute(arguments);
+    return command.execute(spelledOut(command, arguments));
+  }
+
+  /**
+   * Returns {@code patch apply --help} for {@code help patch apply}, because picocli's command
+   * reads one name only. A name that is unknown stays the error that it is without {@code help}.
+   */
+  private static String[] spelledOut(CommandLine command, String... arguments) {
+    if (arguments.length < 3 || !arguments[0].equals("help")) {
+      return arguments;
+    }
+    List<String> spelled = new ArrayList<>(List.of(arguments).subList(1, arguments.length));
+    CommandLine own = command.getSubcommands().get(spelled.get(0));
+    Set<String> known = own == null ? Set.of() : own.getSubcommands().keySet();
+    if (known.isEmpty() || known.contains(spelled.get(1))) {
+      spelled.add("--help");
+    }
+    return spelled.toArray(String[]::new);
   }
 
   /**

@@ -139,7 +139,7 @@ final class MaskCommand implements Callable<Integer> {
             MaskRequest request =
                 MaskRequest.builder(base, options, file)
                     .selected(selection.predicate())
-                    .provenance(digest -> provenance(engine, digest))
+                    .provenance(provenance(engine))
                     .check(this::requireAll)
                     .build();
             outcome.add(engine.mask(request, progress, control));
@@ -193,11 +193,10 @@ final class MaskCommand implements Callable<Integer> {
     }
   }
 
-  private Map<String, String> provenance(Engine engine, String digest) {
+  private Map<String, String> provenance(Engine engine) {
     Map<String, String> provenance = new LinkedHashMap<>();
     provenance.put("threegate", Version.current());
     provenance.put("base", engine.named(base));
-    provenance.put("baseSha256", digest);
     provenance.put("selection", String.join(" ", selection.command()));
     return provenance;
   }

@@ -119,6 +119,19 @@ class CommandLineTest {
   }
 
   @Test
+  void helpNamesEachCommandAndFitsATerminal() {
+    for (CommandLines.Command command : CommandLines.all()) {
+      List<String> line = new ArrayList<>(List.of("help"));
+      line.addAll(List.of(command.name().split(" ")));
+      CommandRun help = run(line.toArray());
+      assertThat(help.code()).as(command.name()).isZero();
+      assertThat(help.out()).contains("Usage: threegate " + command.name() + " ");
+      assertThat(help.out().lines()).as(command.name()).allMatch(text -> text.length() <= 80);
+    }
+    run("help", "patch", "aply").assertRefused("aply");
+  }
+
+  @Test
   void withoutSparkItIsSaidHowToHaveIt() throws IOException {
     refused(compare(good, good, "--spark", "local[2]"), "--spark", "not on the class path");
     refused(
@@ -315,6 +328,43 @@ class CommandLineTest {
     refused(run("mask", good, "--kind", "low", "--alpha", "2", "--out", file), "alpha must be");
     refused(run("mask", "--inspect", good), "is not a threegate mask file");
     assertThat(file).doesNotExist();
+  }
+
+  /** A mask of some tensors must not depend on others, and must not read them. */
+  @Test
+  void aMaskIsIdentifiedByWhatItIsComputedFrom() throws IOException {
+    Path base = write("part.safetensors", twoMatrices(0, 0));
+    Path other = write("other.safetensors", twoMatrices(0, 1));
+    Path same = write("same.safetensors", twoMatrices(1, 0));
+    String selected = metadata(base, "sourcesSha256", "--include", NAME);
+    assertThat(metadata(other, "sourcesSha256", "--include", NAME)).isEqualTo(selected);
+    assertThat(metadata(same, "sourcesSha256", "--include", NAME)).isNotEqualTo(selected);
+    assertThat(metadata(base, "baseSha256", "--include", NAME)).isEmpty();
+    assertThat(run("inspect", base, "--digest", "tensors").out())
+        .contains("sha256 of the tensors: " + metadata(base, "baseSha256"));
+    assertThat(metadata(base, "sourcesSha256")).hasSize(64).isNotEqualTo(selected);
+  }
+
+  private static SafetensorsWriter twoMatrices(int first, int second) {
+    return model(first)
+        .tensor("other.weight", TensorType.BF16, List.of(4L, 8L), codes(32, second))
+        .tensor("norm.weight", TensorType.BF16, List.of(8L), codes(8, 0));
+  }
+
+  /** Returns a value of the metadata of a mask; empty if there is none. */
+  private String metadata(Path base, String key, String... options) {
+    Path file = directory.resolve("mask.safetensors");
+    List<Object> words = new ArrayList<>(List.of("mask", base, "--kind", "low", "--out", file));
+    words.addAll(List.of(options));
+    assertThat(run(words.toArray()).code()).isZero();
+    return run("mask", "--inspect", file)
+        .out()
+        .lines()
+        .map(String::strip)
+        .filter(line -> line.startsWith(key + ": "))
+        .map(line -> line.substring(key.length() + 2))
+        .findFirst()
+        .orElse("");
   }
 
   @Test

@@ -50,6 +50,28 @@ class InterveneCommandTest {
     assertThat(ofRotated).isBetween(EXACT, 0.1);
   }
 
+  /** Permuted heads say nothing about training, so that they support and contradict nothing. */
+  @Test
+  void permutedHeadsGetNoVerdict() throws IOException {
+    Path base = directory.resolve("base");
+    BaseModel.extract(base);
+    Path permuted = directory.resolve("permuted");
+    assertThat(
+            CommandRun.of(
+                    "intervene", base, "--permute-heads", "--layers", "all", "--out", permuted)
+                .code())
+        .isZero();
+    Path report = directory.resolve("report");
+    CommandRun run =
+        CommandRun.of(
+            "compare", base, permuted, "--include", "o_proj", "--draws", 4, "--out", report);
+    assertThat(run.code()).as(run.err()).isZero();
+    assertThat(run.out())
+        .contains("is only a permutation of rows or columns")
+        .doesNotContain("[contradicted]")
+        .doesNotContain("[supported]");
+  }
+
   @Test
   void aModelThatIsNotRunHereIsSaidNotToBe() throws IOException {
     Path base = directory.resolve("base");

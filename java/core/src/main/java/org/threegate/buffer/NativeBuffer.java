@@ -11,6 +11,8 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.function.Supplier;
 import org.threegate.spi.KernelBinding;
 
 /**
@@ -56,10 +58,38 @@ public final class NativeBuffer implements AutoCloseable {
 
   private final NativeMemory memory;
   private final Cleaner.Cleanable cleanable;
+  private final Optional<HostCopy> hostCopy;
 
   private NativeBuffer(NativeMemory memory) {
+    this(memory, Optional.empty());
+  }
+
+  private NativeBuffer(NativeMemory memory, Optional<HostCopy> hostCopy) {
     this.memory = memory;
+    this.hostCopy = hostCopy;
     this.cleanable = memory.isOwned() ? CLEANER.register(this, memory) : NativeMemory.NOTHING::run;
+  }
+
+  /** A copy of device memory on the host, which is made when it is first needed. */
+  private static final class HostCopy {
+    private final Supplier<NativeBuffer> make;
+    private Optional<NativeBuffer> made = Optional.empty();
+
+    HostCopy(Supplier<NativeBuffer> make) {
+      this.make = make;
+    }
+
+    /** Returns the copy. Its user leases the device memory, so it is not closed meanwhile. */
+    synchronized NativeBuffer buffer() {
+      if (made.isEmpty()) {
+        made = Optional.of(make.get());
+      }
+      return made.get();
+    }
+
+    synchronized void close() {
+      made.ifPresent(NativeBuffer::close);
+    }
   }
 
   /** The right to use a buffer's memory in native code, until the lease is closed. */
@@ -75,11 +105,25 @@ public final class NativeBuffer implements AutoCloseable {
     }
 
     private final boolean output;
+    private final Optional<Lease> ofCopy;
     private volatile boolean open = true;
 
     private Lease(boolean output) {
       this.output = output;
+      this.ofCopy = Optional.empty();
       memory.beginLease();
+    }
+
+    /** Leases the copy on the host in place of the memory, which stays leased, too. */
+    private Lease(HostCopy copy) {
+      this.output = false;
+      memory.beginLease();
+      try {
+        this.ofCopy = Optional.of(copy.buffer().lease());
+      } catch (RuntimeException | Error e) {
+        memory.endLease();
+        throw e;
+      }
     }
 
     private void requireOpen() {
@@ -91,7 +135,7 @@ public final class NativeBuffer implements AutoCloseable {
     /** {@return the address of the first byte} It must not be used after the lease is closed. */
     public long address() {
       requireOpen();
-      return memory.address();
+      return ofCopy.isPresent() ? ofCopy.get().address() : memory.address();
     }
 
     /**
@@ -104,12 +148,15 @@ public final class NativeBuffer implements AutoCloseable {
      */
     public ByteBuffer view(long offset, int bytes) {
       requireOpen();
-      return memory.view(offset, bytes, !output);
+      return ofCopy.isPresent()
+          ? ofCopy.get().view(offset, bytes)
+          : memory.view(offset, bytes, !output);
     }
 
     @Override
     public void close() {
       if (OPEN.compareAndSet(this, true, false)) {
+        ofCopy.ifPresent(Lease::close);
         memory.endLease();
       }
     }
@@ -176,7 +223,7 @@ public final class NativeBuffer implements AutoCloseable {
    */
   public static NativeBuffer wrap(
       KernelBinding binding, long address, long bytes, Object keptAlive) {
-    return wrapped(binding, address, bytes, keptAlive, false);
+    return new NativeBuffer(wrapped(binding, address, bytes, keptAlive, false));
   }
 
   /**
@@ -191,20 +238,35 @@ public final class NativeBuffer implements AutoCloseable {
    */
   public static NativeBuffer wrapOnDevice(
       KernelBinding binding, long address, long bytes, Object keptAlive) {
-    return wrapped(binding, address, bytes, keptAlive, true);
+    return new NativeBuffer(wrapped(binding, address, bytes, keptAlive, true));
   }
 
-  private static NativeBuffer wrapped(
+  /**
+   * {@return a buffer over the same memory of a device, which can be copied to the host} Calls that
+   * run on the device read it there. The first call on the processor, which takes a {@link #lease},
+   * makes the copy. Later ones use the same copy, so the memory must not change before the buffer
+   * is closed. This buffer is closed with it.
+   *
+   * @param copyToHost returns a copy of all bytes on the host, which the buffer closes
+   * @throws IllegalStateException if the memory is that of the host
+   */
+  public NativeBuffer withHostCopy(Supplier<NativeBuffer> copyToHost) {
+    if (!memory.isOnDevice()) {
+      throw new IllegalStateException("the buffer lies in the memory of the host");
+    }
+    return new NativeBuffer(memory, Optional.of(new HostCopy(copyToHost)));
+  }
+
+  private static NativeMemory wrapped(
       KernelBinding binding, long address, long bytes, Object keptAlive, boolean onDevice) {
-    return new NativeBuffer(
-        new NativeMemory(
-            binding,
-            requireMemory(address, bytes),
-            bytes,
-            false,
-            onDevice,
-            Objects.requireNonNull(keptAlive),
-            NativeMemory.NOTHING));
+    return new NativeMemory(
+        binding,
+        requireMemory(address, bytes),
+        bytes,
+        false,
+        onDevice,
+        Objects.requireNonNull(keptAlive),
+        NativeMemory.NOTHING);
   }
 
   /**
@@ -265,14 +327,22 @@ public final class NativeBuffer implements AutoCloseable {
     return memory.isReadOnly();
   }
 
+  /** {@return whether calls on the processor read a copy of memory that lies on a device} */
+  public boolean hasHostCopy() {
+    return hostCopy.isPresent();
+  }
+
   /**
    * Takes a lease for a native call that reads.
    *
    * @return the lease, which the caller closes
    * @throws IllegalStateException if the buffer is closed
-   * @throws UnsupportedOperationException if the memory is that of a device
+   * @throws UnsupportedOperationException if the memory is that of a device and cannot be copied
    */
   public Lease lease() {
+    if (hostCopy.isPresent()) {
+      return new Lease(hostCopy.get());
+    }
     memory.requireReachable();
     return new Lease(false);
   }
@@ -322,6 +392,7 @@ public final class NativeBuffer implements AutoCloseable {
   public void close() {
     memory.close(false);
     cleanable.clean();
+    hostCopy.ifPresent(HostCopy::close);
   }
 
   /**

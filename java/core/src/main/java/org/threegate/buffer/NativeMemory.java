@@ -122,6 +122,10 @@ final class NativeMemory implements Runnable {
     return readOnly;
   }
 
+  boolean isOnDevice() {
+    return onDevice;
+  }
+
   boolean isOwned() {
     return free != NOTHING;
   }

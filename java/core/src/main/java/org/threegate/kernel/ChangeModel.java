@@ -198,7 +198,7 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(at.bytes());
         NativeBuffer words = changed.copyTo(context);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       at.write(structs, address, leases.take(words), leases);
       structs
@@ -257,7 +257,7 @@ public record ChangeModel(Operand base, Mask changed, int[] bins, int[] ends) {
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(at.bytes());
         NativeBuffer masks = context.allocate(Sizes.product(words, sets.size() + 1L));
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       long masksAt = leases.take(masks);
       changed.writeTo(masks, 0);

@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongToIntFunction;
+import java.util.function.Supplier;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.loading.Bindings;
 import org.threegate.loading.CudaLibraries;
@@ -223,10 +224,32 @@ public final class Context implements AutoCloseable {
    * @throws IllegalStateException if this context is one of the CPU
    */
   public NativeBuffer wrapOnDevice(long address, long bytes, Object keptAlive) {
+    requireDevice();
+    return NativeBuffer.wrapOnDevice(binding, address, bytes, keptAlive);
+  }
+
+  /**
+   * Wraps memory of the device of this context that can be copied to the host. Kernels that run on
+   * the device read it there. The first kernel that runs on the CPU makes the copy, and later ones
+   * use it; see {@link NativeBuffer#withHostCopy}.
+   *
+   * @param address address of the first byte, on the device
+   * @param bytes number of bytes
+   * @param keptAlive owner of the memory, which stays reachable as long as the buffer does
+   * @param copyToHost returns a copy of all bytes on the host, which the buffer closes
+   * @return a buffer over the same memory
+   * @throws IllegalStateException if this context is one of the CPU
+   */
+  public NativeBuffer wrapOnDevice(
+      long address, long bytes, Object keptAlive, Supplier<NativeBuffer> copyToHost) {
+    requireDevice();
+    return NativeBuffer.wrapOnDevice(binding, address, bytes, keptAlive).withHostCopy(copyToHost);
+  }
+
+  private void requireDevice() {
     if (device == Device.CPU) {
       throw new IllegalStateException("a context of the CPU does not reach the memory of a device");
     }
-    return NativeBuffer.wrapOnDevice(binding, address, bytes, keptAlive);
   }
 
   /**

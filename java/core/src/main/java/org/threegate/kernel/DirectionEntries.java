@@ -34,7 +34,7 @@ public final class DirectionEntries {
     try (Context.Call call = context.begin();
         NativeBuffer structs =
             context.allocate(Structs.DIRECTION_SIZEOF + DirectionStruct.detailBytes(direction));
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       DirectionStruct.write(
           context, direction, structs, 0, Structs.DIRECTION_SIZEOF, leases, masks);

@@ -49,7 +49,7 @@ public final class DtypeChange {
     long resultAt = tunedAt + tuned.structBytes();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(resultAt + Structs.DTYPE_CHANGE_RESULT_SIZEOF);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       base.write(structs, address, 0, leases);
       tuned.write(structs, address, tunedAt, leases);

@@ -221,7 +221,7 @@ public final class MagnitudeHistogram {
     long codesAt = Sizes.sum(columnsAt, Sizes.product(8L * count, columns));
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(codesAt + 4L * codes.length);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       matrix.write(structs, address, 0, leases);
       structs.putInts(codesAt, codes);

@@ -104,7 +104,7 @@ public final class MagnitudeOverlaps {
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(codesAt + 4 * capacity);
         MaskSets.Sets sets = MaskSets.Sets.of(context, given);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       matrix.write(structs, address, 0, leases);
       call.run(

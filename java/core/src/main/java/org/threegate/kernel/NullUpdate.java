@@ -112,7 +112,7 @@ public final class NullUpdate {
     NativeBuffer result = context.allocate(Sizes.product(entries, dtype == Dtype.BF16 ? 2 : 4));
     try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(optionsAt + Structs.PERTURB_OPTIONS_SIZEOF);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       base.write(structs, address, 0, leases);
       tuned.ifPresent(other -> other.write(structs, address, tunedAt, leases));
@@ -273,7 +273,7 @@ public final class NullUpdate {
     NativeBuffer result = context.allocate(Sizes.product(4L * Math.max(rows, 0), count));
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(structBytes);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       kernel.into(call, structs, leases.take(structs), leases.takeOutput(result));
       return Matrix.of(result, Dtype.F32, rows, count);
     } catch (RuntimeException | Error e) {

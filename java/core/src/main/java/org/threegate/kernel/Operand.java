@@ -119,6 +119,15 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
             values.rowStride()));
   }
 
+  /** Returns whether a call on the processor reads a copy of a part that lies on a device. */
+  boolean hasHostCopy() {
+    return values.buffer().hasHostCopy()
+        || blockScale.filter(own -> own.scales().buffer().hasHostCopy()).isPresent()
+        || lowRank.stream()
+            .anyMatch(
+                own -> own.left().buffer().hasHostCopy() || own.right().buffer().hasHostCopy());
+  }
+
   long structBytes() {
     return Structs.OPERAND_SIZEOF + termBytes();
   }
@@ -173,22 +182,35 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
 
   /**
    * Leases of one call, and memory that is only needed for it. A call of a CUDA context may lease
-   * memory of a device.
+   * memory of a device. If the call runs on the processor all the same, it gets the copies on the
+   * host, and the native library refuses by name what has none.
    */
   static final class Leases extends ArrayList<NativeBuffer.Lease> implements AutoCloseable {
     private static final long serialVersionUID = 1L;
 
     private final transient List<NativeBuffer> owned = new ArrayList<>();
     private final boolean onDevice;
+    private final boolean copies;
 
     /** Begins without leases, for a call that runs on the processor. */
     Leases() {
       onDevice = false;
+      copies = true;
     }
 
-    /** Begins without leases, for a call of a context. */
+    /** Begins without leases, for a call that runs on the device of a context. */
     Leases(Context context) {
-      onDevice = context.device() == Context.Device.CUDA;
+      this(context, false);
+    }
+
+    private Leases(Context context, boolean copies) {
+      this.onDevice = context.device() == Context.Device.CUDA;
+      this.copies = copies;
+    }
+
+    /** Returns no leases, for a call that runs on the processor in each context. */
+    static Leases onProcessor(Context context) {
+      return new Leases(context, true);
     }
 
     /** Allocates memory for this call. */
@@ -200,7 +222,8 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
 
     /** Takes a lease and returns the address. */
     long take(NativeBuffer buffer) {
-      NativeBuffer.Lease lease = onDevice ? buffer.leaseOnDevice() : buffer.lease();
+      boolean copied = copies && buffer.hasHostCopy();
+      NativeBuffer.Lease lease = onDevice && !copied ? buffer.leaseOnDevice() : buffer.lease();
       add(lease);
       return lease.address();
     }

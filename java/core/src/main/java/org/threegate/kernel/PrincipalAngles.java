@@ -35,7 +35,7 @@ public final class PrincipalAngles {
         NativeBuffer structs =
             context.allocate(2 * Structs.MATRIX_SIZEOF + Workspace.STRUCT_BYTES);
         NativeBuffer angles = context.allocate(8L * rank);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       long anglesAddress = leases.take(angles);
       first.write(structs, 0, leases.take(first.buffer()));

@@ -101,7 +101,7 @@ public final class ProjectedEnergy {
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       matrix.write(structs, address, 0, leases);
       subtracted.ifPresent(other -> other.write(structs, address, subtractedAt, leases));
@@ -172,7 +172,7 @@ public final class ProjectedEnergy {
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(variancesAt + 8L * count);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       matrix.write(structs, address, 0, leases);
       left.write(structs, leftAt, leases.take(left.buffer()));

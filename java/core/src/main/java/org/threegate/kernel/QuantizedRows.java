@@ -307,7 +307,7 @@ public final class QuantizedRows implements Entries {
     long entries = Sizes.product(given.rows, given.columns);
     Objects.checkFromIndexSize(position, Sizes.product(entries, Float.BYTES), out.bytes());
     try (Context.Call call = context.begin();
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long codes = write(context, leases);
       long address = leases.takeOutput(out) + position;
       call.run(unused -> context.binding().codesDecode(context.handle(), codes, address));

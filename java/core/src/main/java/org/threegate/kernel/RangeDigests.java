@@ -27,7 +27,7 @@ final class RangeDigests {
     try (Context.Call call = control.begin(context);
         NativeBuffer structs =
             context.allocate((long) count * (Structs.SPAN_SIZEOF + DIGEST_BYTES));
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       NativeBuffer.Lease own = structs.lease();
       leases.add(own);
       for (int i = 0; i < count; i++) {

@@ -148,7 +148,7 @@ public final class Rescaling {
     long columnsAt = rowsAt + 8L * rows;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(columnsAt + 8L * columns);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       base.write(structs, address, 0, leases);
       tuned.write(structs, address, tunedAt, leases);

@@ -95,7 +95,7 @@ public final class SignFlip {
     long bytes = momentsAt + (long) Structs.SIGN_FLIP_MOMENTS_SIZEOF * ranks.length;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(bytes);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       residual.write(structs, address, leases);
       Operand.writeMatrix(bases.left(), structs, leftAt, leases);
@@ -174,7 +174,7 @@ public final class SignFlip {
     long variancesAt = valuesAt + 8L * values.length;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(variancesAt + 8L * count);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       residual.write(structs, address, leases);
       Operand.writeMatrix(bases.left(), structs, leftAt, leases);
@@ -240,7 +240,7 @@ public final class SignFlip {
     NativeBuffer result = context.allocate(Sizes.product(entries, dtype == Dtype.BF16 ? 2 : 4));
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(optionsAt + Structs.SIGN_FLIP_OPTIONS_SIZEOF);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       residual.write(structs, address, leases);
       structs

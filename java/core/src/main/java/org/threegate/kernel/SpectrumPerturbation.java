@@ -135,7 +135,7 @@ public record SpectrumPerturbation(
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(energiesAt + 24L * ranks.size());
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       structs.putDoubles(baseAt, base);
       for (int i = 0; i < ranks.size(); i++) {

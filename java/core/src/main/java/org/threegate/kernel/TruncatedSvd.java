@@ -344,12 +344,41 @@ public final class TruncatedSvd {
     }
   }
 
+  /**
+   * Solves a batch. A device may leave a matrix to the processor, which does not reach the memory
+   * of the device. The batch is then solved again with the copies on the host, if there are any.
+   */
   private static List<Result> solve(
       Context context,
       List<Request> requests,
       List<Start> starts,
       List<NativeBuffer> arrays,
       Control control) {
+    try (Operand.Leases leases = new Operand.Leases(context)) {
+      return solve(context, requests, starts, arrays, control, leases);
+    } catch (KernelException e) {
+      if (e.status() != Status.INVALID_ARGUMENT
+          || requests.stream().noneMatch(TruncatedSvd::hasHostCopy)) {
+        throw e;
+      }
+    }
+    try (Operand.Leases leases = Operand.Leases.onProcessor(context)) {
+      return solve(context, requests, starts, arrays, control, leases);
+    }
+  }
+
+  private static boolean hasHostCopy(Request request) {
+    return request.matrix().hasHostCopy()
+        || request.subtracted().filter(Operand::hasHostCopy).isPresent();
+  }
+
+  private static List<Result> solve(
+      Context context,
+      List<Request> requests,
+      List<Start> starts,
+      List<NativeBuffer> arrays,
+      Control control,
+      Operand.Leases leases) {
     int count = requests.size();
     boolean differences = requests.stream().anyMatch(request -> request.subtracted().isPresent());
     if (differences && requests.stream().anyMatch(request -> request.subtracted().isEmpty())) {
@@ -366,9 +395,8 @@ public final class TruncatedSvd {
     long bytes =
         startValuesAt + starts.stream().mapToLong(start -> 8L * start.values().length).sum();
     KernelBinding binding = context.binding();
-    try (Context.Call call = control.begin(context);
-        NativeBuffer structs = context.allocate(bytes);
-        Operand.Leases leases = new Operand.Leases(context)) {
+    try (Context.Call call = control.begin(context)) {
+      NativeBuffer structs = leases.allocate(context, bytes);
       long address = leases.take(structs);
       for (int i = 0; i < count; i++) {
         Request request = requests.get(i);

@@ -75,7 +75,7 @@ public final class Xxh3 implements AutoCloseable {
     Part[] parts = given.clone();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate((long) parts.length * Structs.XXH3_PART_SIZEOF);
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(structs);
       for (int i = 0; i < parts.length; i++) {
         long at = (long) i * Structs.XXH3_PART_SIZEOF;
@@ -97,7 +97,7 @@ public final class Xxh3 implements AutoCloseable {
   /** {@return the digest of all bytes so far, 16 bytes} More bytes may be added afterwards. */
   public byte[] digest() {
     try (Context.Call call = context.begin();
-        Operand.Leases leases = new Operand.Leases(context)) {
+        Operand.Leases leases = Operand.Leases.onProcessor(context)) {
       long address = leases.take(state);
       call.run(
           unused ->

@@ -22,15 +22,16 @@ public final class CudaPresets {
   private CudaPresets() {}
 
   /**
-   * Makes later calls of a context wait for the work of a stream, which the caller keeps. {@code
-   * torch_cuda.getCurrentCUDAStream().stream()} is that of libtorch.
+   * Makes later calls of a context wait for the work of a stream, which the caller keeps. {@link
+   * TorchTensors#follow} does so for that of libtorch.
    *
    * @param context context of the device of the stream
-   * @param stream a stream
+   * @param stream a stream. The presets return null for the legacy default stream, which is
+   *     accepted
    * @see Context#setStream
    */
   public static void follow(Context context, CUstream_st stream) {
-    context.setStream(stream.address());
+    context.setStream(Pointer.isNull(stream) ? 0 : stream.address());
   }
 
   /**

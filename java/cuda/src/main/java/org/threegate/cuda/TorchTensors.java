@@ -1,8 +1,14 @@
 package org.threegate.cuda;
 
+import java.util.function.BiConsumer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.bytedeco.pytorch.global.torch_cuda;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
@@ -64,14 +70,95 @@ public final class TorchTensors {
     return new Matrix(buffer, 0, dtype, rows, columns, rowStride);
   }
 
+  /**
+   * Wraps the memory of a tensor on the device of a context. Kernels that run on the device read it
+   * there. The first kernel that runs on the CPU makes a copy on the host, and later ones use it.
+   *
+   * @param context context of the device of the tensor
+   * @param tensor a tensor, as {@link #matrix(Context, Tensor)} takes it. It does not change as
+   *     long as the matrix is used
+   * @param copy writes the second tensor, which is on the device, to the first one, which is on the
+   *     CPU, and returns when it is there: {@code Tensor::copy_}
+   * @return the memory as a matrix. Closing its buffer frees the copy
+   * @throws IllegalArgumentException as {@link #matrix(Context, Tensor)} does
+   */
+  public static Matrix matrix(Context context, Tensor tensor, BiConsumer<Tensor, Tensor> copy) {
+    Matrix there = matrix(context, tensor);
+    long address = data(tensor);
+    NativeBuffer buffer =
+        context.wrapOnDevice(
+            address, there.buffer().bytes(), tensor, () -> copied(context, tensor, there, copy));
+    return new Matrix(buffer, 0, there.dtype(), there.rows(), there.columns(), there.rowStride());
+  }
+
+  /** Copies all bytes of a matrix, with those between its rows, so that the copy has its layout. */
+  @SuppressWarnings("try")
+  private static NativeBuffer copied(
+      Context context, Tensor tensor, Matrix there, BiConsumer<Tensor, Tensor> copy) {
+    NativeBuffer host = context.allocate(there.buffer().bytes());
+    try (NativeBuffer.Lease lease = host.leaseForOutput();
+        PointerScope scope = new PointerScope()) {
+      long[] elements = {host.bytes() / there.dtype().bytes()};
+      if (elements[0] > 0) {
+        Tensor all =
+            tensor
+                .detach()
+                .as_strided(elements, new long[] {1}, new LongOptional(tensor.storage_offset()));
+        Pointer memory =
+            new Pointer() {
+              {
+                address = lease.address();
+              }
+            };
+        copy.accept(
+            torch.from_blob(memory, elements, new TensorOptions(tensor.scalar_type())), all);
+      }
+      return host;
+    } catch (RuntimeException | Error e) {
+      host.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Makes later calls of a context wait for the work of libtorch: for what its current stream on
+   * the device of the context has when they begin.
+   *
+   * @param context context of a CUDA device that libtorch uses, too
+   */
+  @SuppressWarnings("try")
+  public static void follow(Context context) {
+    try (PointerScope scope = new PointerScope()) {
+      CudaPresets.follow(
+          context, torch_cuda.getCurrentCUDAStream((byte) context.deviceIndex()).stream());
+    }
+  }
+
+  /**
+   * {@return the free bytes of a CUDA device} Memory that libtorch keeps for later is not free.
+   *
+   * @param index number of the device, from 0
+   */
+  @SuppressWarnings("try")
+  public static long freeBytes(int index) {
+    try (PointerScope scope = new PointerScope()) {
+      return torch_cuda.getAllocator().getMemoryInfo((byte) index).first();
+    }
+  }
+
   private static NativeBuffer buffer(Context context, Tensor tensor, long bytes) {
-    Pointer data = tensor.data_ptr();
-    long address = Pointer.isNull(data) ? 0 : data.address(); // an empty tensor may have none
+    long address = data(tensor);
     if (!tensor.is_cuda()) {
       return context.wrap(address, bytes, tensor);
     }
     requireDevice(context, tensor.device().index());
     return context.wrapOnDevice(address, bytes, tensor);
+  }
+
+  /** Returns the address of the first element. An empty tensor may have none. */
+  private static long data(Tensor tensor) {
+    Pointer data = tensor.data_ptr();
+    return Pointer.isNull(data) ? 0 : data.address();
   }
 
   static void requireDevice(Context context, int index) {

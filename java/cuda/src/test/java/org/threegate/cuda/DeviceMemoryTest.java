@@ -19,6 +19,8 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.ProjectedEnergy;
+import org.threegate.kernel.TruncatedSvd;
+import org.threegate.testing.DeviceMemory;
 
 /** Verifies that kernels read memory of JavaCPP and libtorch where it lies. */
 @SuppressWarnings("try")
@@ -140,6 +142,48 @@ class DeviceMemoryTest {
         });
   }
 
+  /** The rows have a distance, which the copy has, too. */
+  @DeviceTest
+  void kernelsOfTheCpuReadOneCopyOfATensor() {
+    onDevice(
+        context -> {
+          try (EmulatedMemory memory = new EmulatedMemory(COUNT)) {
+            Tensor all = torch.from_blob(memory.pointer(), ROWS, COLUMNS);
+            all.copy_(torch.randn(ROWS, COLUMNS));
+            Tensor weight = all.narrow(1, 2, COLUMNS - 5);
+            long[] copies = new long[2];
+            Matrix there =
+                TorchTensors.matrix(
+                    context,
+                    weight,
+                    (to, from) -> {
+                      copies[0]++;
+                      copies[1] += 4 * from.numel();
+                      DeviceMemory.copyToHost(
+                          to.data_ptr().address(), from.data_ptr().address(), 4 * from.numel());
+                    });
+            Tensor host = weight.clone().contiguous();
+            Matrix expected = TorchTensors.matrix(context, host);
+            long before = DeviceMemory.bytesToHost();
+            assertThat(compare(context, expected, there).changed()).isZero();
+            assertThat(DeviceMemory.bytesToHost() - before).isBetween(1L, 256L);
+            assertThat(copies[0]).isZero();
+            assertThat(spectrum(context, there)).isEqualTo(spectrum(context, expected));
+            assertThat(spectrum(context, there)).isEqualTo(spectrum(context, expected));
+            assertThat(copies).containsExactly(1, 4 * (COUNT - 5));
+            there.buffer().close();
+          }
+        });
+  }
+
+  private static double[] spectrum(Context context, Matrix matrix) {
+    try (TruncatedSvd.Result svd =
+        TruncatedSvd.of(
+            context, TruncatedSvd.Request.of(Operand.of(matrix), 4, 1e-6).withSpectrum())) {
+      return svd.spectrum().orElseThrow();
+    }
+  }
+
   @DeviceTest
   void aTensorOfAnotherDeviceIsRefused() {
     onDevice(
@@ -164,6 +208,7 @@ class DeviceMemoryTest {
             other.setStream(0);
           }
           CudaPresets.follow(context, stream(0));
+          CudaPresets.follow(context, null); // as the presets return the default stream
         });
   }
 

@@ -1,39 +1,26 @@
 package org.threegate.cuda;
 
-import java.nio.file.Path;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.threegate.testing.DeviceMemory;
 
-/** Memory of the emulated device, which a test sees as memory of the host, too. */
+/** Numbers in the memory of the emulated device. */
 final class EmulatedMemory implements AutoCloseable {
-  static {
-    System.load(
-        Path.of(System.getProperty("threegate.test.emulation"), "libthreegate_java_memory.so")
-            .toString());
-  }
-
-  private final long address;
+  private final DeviceMemory memory;
   private final long floats;
 
   /** Allocates memory. A context of the device must have been opened before. */
   EmulatedMemory(long floats) {
     this.floats = floats;
-    this.address = allocate(floats * Float.BYTES);
-    if (address == 0) {
-      throw new IllegalStateException("the emulation has no memory");
-    }
+    this.memory = new DeviceMemory(floats * Float.BYTES);
   }
-
-  private static native long allocate(long bytes);
-
-  private static native void free(long address);
 
   /** The pointer that {@code cudaMalloc} would set. */
   FloatPointer pointer() {
     return new FloatPointer(
         new Pointer() {
           {
-            address = EmulatedMemory.this.address;
+            address = memory.address();
             limit = floats;
             capacity = floats;
           }
@@ -42,6 +29,6 @@ final class EmulatedMemory implements AutoCloseable {
 
   @Override
   public void close() {
-    free(address);
+    memory.close();
   }
 }

@@ -43,6 +43,9 @@ public record ComparisonReport(
   /** Title of the matrices that means and findings leave out. */
   static final String LEFT_OUT = "left out of means and findings";
 
+  /** Title of the matrices of which not all singular values are computed. */
+  static final String LEADING_ONLY = "without NSS, rSpec and effective rank";
+
   /**
    * How a comparison was made.
    *
@@ -230,14 +233,31 @@ public record ComparisonReport(
    * are last}
    */
   public List<Accounting.Note> excluded() {
-    List<Accounting.Note> excluded = new ArrayList<>();
-    geometry.forEach(
-        (name, measured) ->
-            measured
-                .spectrumOmitted()
-                .ifPresent(reason -> excluded.add(new Accounting.Note(name, reason))));
+    List<Accounting.Note> excluded = notes(TensorGeometry::spectrumOmitted);
     excluded.sort(Comparator.comparing(note -> note.reason().equals(TensorGeometry.UNCHANGED)));
     return excluded;
+  }
+
+  private List<Accounting.Note> notes(Function<TensorGeometry, Optional<String>> reasons) {
+    List<Accounting.Note> notes = new ArrayList<>();
+    geometry.forEach(
+        (name, measured) ->
+            reasons
+                .apply(measured)
+                .ifPresent(reason -> notes.add(new Accounting.Note(name, reason))));
+    return notes;
+  }
+
+  /** Returns lists of matrices of which something is missing, with the reasons, by title. */
+  Map<String, List<String>> omissions() {
+    Map<String, List<String>> omissions = new LinkedHashMap<>();
+    omissions.put(LEFT_OUT, texts(excluded()));
+    omissions.put(LEADING_ONLY, texts(notes(TensorGeometry::wholeSpectrumOmitted)));
+    return omissions;
+  }
+
+  private static List<String> texts(List<Accounting.Note> notes) {
+    return notes.stream().map(note -> note.tensor() + " (" + note.reason() + ")").toList();
   }
 
   /** {@return the spectral drift over matrices; empty if none was measured} */

@@ -260,11 +260,7 @@ record PageJson(
     names.put("refused", unmatched.notCompared());
     names.put("untouched by the adapter", unmatched.untouchedByAdapter());
     names.put("matched in spite of a prefix", report.coverage().matched());
-    names.put(
-        ComparisonReport.LEFT_OUT,
-        report.excluded().stream()
-            .map(note -> note.tensor() + " (" + note.reason() + ")")
-            .toList());
+    names.putAll(report.omissions());
     return names;
   }
 }

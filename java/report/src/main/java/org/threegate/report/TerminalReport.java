@@ -79,12 +79,7 @@ public final class TerminalReport {
         "Cosine: of ΔW with W0, in standard deviations (sd) of a step without a preferred direction. A dash in place of a number: it is not defined, because the weights or the update are zero. A dash as a layer: tensors outside of layers.");
     widestRows(out, report.tensors());
     widestHeads(out, report.tensors());
-    names(
-        out,
-        ComparisonReport.LEFT_OUT,
-        report.excluded().stream()
-            .map(note -> note.tensor() + " (" + note.reason() + ")")
-            .toList());
+    report.omissions().forEach((title, names) -> names(out, title, names));
     names(out, "only in base", report.unmatched().onlyInBase());
     names(out, "only in tuned", report.unmatched().onlyInTuned());
     names(out, "shapes differ", report.unmatched().shapeMismatch());

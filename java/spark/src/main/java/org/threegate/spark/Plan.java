@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -66,14 +67,20 @@ final class Plan implements AutoCloseable {
   record Side(String name, RemoteModel model, Checkpoint checkpoint, boolean whole) {
     /** Returns the digest of the checkpoint; empty if the digest of a tensor is unknown. */
     Optional<String> digest(Map<String, String> digests) {
+      Map<String, String> own = own(digests);
+      return whole && own.size() == checkpoint.tensors().size()
+          ? Optional.of(Digests.combine(checkpoint.tensors(), own))
+          : Optional.empty();
+    }
+
+    /** Returns the digests of this checkpoint that are known, by name of the tensor. */
+    Map<String, String> own(Map<String, String> digests) {
       Map<String, String> own = new HashMap<>();
       for (Tensor tensor : checkpoint.tensors().values()) {
         Optional.ofNullable(digests.get(name + ":" + tensor.name()))
             .ifPresent(value -> own.put(tensor.name(), value));
       }
-      return whole && own.size() == checkpoint.tensors().size()
-          ? Optional.of(Digests.combine(checkpoint.tensors(), own))
-          : Optional.empty();
+      return own;
     }
   }
 
@@ -266,10 +273,15 @@ final class Plan implements AutoCloseable {
     }
   }
 
-  /** Returns items for tensors whose digests no other item computes. */
+  /** Returns items for tensors of a checkpoint whose digests no other item computes. */
   List<Descriptions.Item> digests(Side side) {
+    return digests(side, side.checkpoint().tensors().values());
+  }
+
+  /** Returns items for those of some tensors whose digests no other item computes. */
+  List<Descriptions.Item> digests(Side side, Collection<Tensor> tensors) {
     List<Descriptions.Item> items = new ArrayList<>();
-    for (Tensor tensor : side.checkpoint().tensors().values()) {
+    for (Tensor tensor : tensors) {
       String name = DIGEST + side.name() + ":" + tensor.name();
       Descriptions.Item item = planner.item(name, List.of(), List.of(tensor), false, 0);
       if (!item.digests().isEmpty()) {

@@ -33,6 +33,7 @@ import org.threegate.analysis.engine.Resumption;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.journal.Journal;
+import org.threegate.analysis.mask.MaskBase;
 import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
@@ -328,7 +329,7 @@ final class SparkEngine implements Engine {
         long cost = PairMeasurement.cost(pair, true);
         items.add(plan.planner().item(pair.name(), List.of(pair), pair.sources(), true, cost));
       }
-      items.addAll(plan.digests(base));
+      items.addAll(plan.digests(base, MaskBase.tensors(base.checkpoint(), matrices).values()));
       UnitJob job = new UnitJob(spark, plan.planner(), Work.Mask.of(request.options()));
       Map<String, String> digests = new HashMap<>();
       Map<String, Long> places = new HashMap<>();
@@ -336,7 +337,7 @@ final class SparkEngine implements Engine {
       Set<String> names =
           matrices.pairs().stream().map(WeightPair::name).collect(Collectors.toSet());
       Path file = request.file().toAbsolutePath();
-      // The metadata of the header are known only after the whole checkpoint has been read.
+      // The metadata of the header are known only after all tensors have been read.
       try (OutputLock held = OutputLock.of(file);
           FileChannel spool = AtomicFiles.scratch(held.output())) {
         job.run(
@@ -356,12 +357,12 @@ final class SparkEngine implements Engine {
             },
             progress,
             control);
-        String digest = base.digest(digests).orElseThrow();
+        MaskBase identity = MaskBase.of(base.checkpoint(), matrices, base.own(digests));
         var excluded = MaskWriter.excluded(matrices, zero);
-        new MaskWriter(request.options(), request.provenance().apply(digest), file)
+        new MaskWriter(request.options(), request.metadata(identity), file)
             .write(matrices, excluded, (name, out) -> copy(spool, places.get(name), out));
         Pairing masked = matrices.excluding(excluded);
-        return new MaskOutcome(masked.pairs().size(), digest, masked.withoutPairs(), excluded);
+        return new MaskOutcome(masked.pairs().size(), identity, masked.withoutPairs(), excluded);
       }
     }
   }

@@ -183,7 +183,8 @@ public final class ApiAttack {
   private static boolean takesAddress(Method method) {
     return method.getDeclaringClass() == NativeBuffer.Lease.class
             && List.of("address", "view").contains(method.getName())
-        || method.getParameterCount() > 2 && List.of("wrap", "readOnly").contains(method.getName());
+        || method.getParameterCount() > 2
+            && List.of("wrap", "wrapOnDevice", "readOnly").contains(method.getName());
   }
 
   private static List<Class<?>> types() throws IOException {

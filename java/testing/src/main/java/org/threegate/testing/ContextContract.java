@@ -9,10 +9,12 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfEnvironmentVariable;
@@ -150,6 +152,50 @@ interface ContextContract {
             .isInstanceOf(UnsupportedOperationException.class)
             .hasMessage("the buffer lies in the memory of a device, which only kernels reach");
       }
+    }
+  }
+
+  /** The copy is made once, when a call first needs it, and closed with the buffer. */
+  @Test
+  default void callsOnTheProcessorReadTheCopyOfDeviceMemory() {
+    try (Context cpu = Context.open(Context.Device.CPU, 1);
+        NativeBuffer host = cpu.allocate(64)) {
+      host.fill(0, 64, (byte) 0);
+      host.putFloat(0, 3);
+      List<NativeBuffer> copies = new ArrayList<>();
+      Supplier<NativeBuffer> copy =
+          () -> {
+            NativeBuffer made = cpu.allocate(64);
+            made.putBytes(0, host.getBytes(0, 64));
+            copies.add(made);
+            return made;
+          };
+      assertThatThrownBy(() -> host.withHostCopy(copy)).isInstanceOf(IllegalStateException.class);
+      NativeBuffer unused =
+          NativeBuffer.wrapOnDevice(Bindings.get(), 1, 64, host).withHostCopy(copy);
+      unused.close();
+      NativeBuffer there =
+          NativeBuffer.wrapOnDevice(Bindings.get(), 1, 64, host).withHostCopy(copy);
+      assertThat(there.hasHostCopy()).isTrue();
+      assertThat(copies).isEmpty();
+      Operand operand = Operand.of(Matrix.of(there, Dtype.F32, 4, 4));
+      Operand same = Operand.of(Matrix.of(host, Dtype.F32, 4, 4));
+      assertThat(Bf16Diff.compare(cpu, operand, same).changed()).isZero();
+      try (TruncatedSvd.Result svd =
+          TruncatedSvd.of(cpu, TruncatedSvd.Request.of(operand, 1, 1e-6).withSpectrum())) {
+        assertThat(svd.values()).containsExactly(3);
+      }
+      assertThat(copies).hasSize(1);
+      try (NativeBuffer.Lease lease = there.lease()) {
+        assertThat(lease.view(0, 4).getFloat(0)).isEqualTo(3);
+        assertThatThrownBy(there::close).hasMessage("the buffer is in use by 1 running call");
+        assertThat(copies.get(0).isClosed()).isFalse();
+      }
+      assertThatThrownBy(there::leaseForOutput).isInstanceOf(UnsupportedOperationException.class);
+      there.close();
+      assertThat(copies.get(0).isClosed()).isTrue();
+      assertThatThrownBy(there::lease).hasMessage("the buffer is closed");
+      assertThat(copies).hasSize(1);
     }
   }
 

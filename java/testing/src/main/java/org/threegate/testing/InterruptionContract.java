@@ -273,6 +273,9 @@ interface InterruptionContract {
         for (int attempt = 0; attempt < ATTEMPTS && least > LATENCY; attempt++) {
           least = Math.min(least, latency(call.getKey(), call.getValue()));
         }
+        assertThat(least)
+            .as(call.getKey() + " ended before the interrupt each time")
+            .isNotEqualTo(Long.MAX_VALUE);
         if (least > LATENCY) {
           long begin = System.nanoTime();
           call.getValue().run();
@@ -286,7 +289,10 @@ interface InterruptionContract {
     }
   }
 
-  /** Returns the milliseconds between an interrupt and the end of a call. */
+  /**
+   * Returns the milliseconds between an interrupt and the end of a call. On a busy machine the call
+   * may end first: then it is the largest number.
+   */
   private static long latency(String name, Runnable call) throws Exception {
     FutureTask<KernelException> task =
         new FutureTask<>(
@@ -306,7 +312,9 @@ interface InterruptionContract {
     thread.interrupt();
     KernelException thrown = task.get();
     long millis = (System.nanoTime() - from) / 1_000_000;
-    assertThat(thrown).as(name + " ended before the interrupt").isNotNull();
+    if (thrown == null) {
+      return Long.MAX_VALUE;
+    }
     assertThat(thrown.status()).as(name).isEqualTo(Status.CANCELLED);
     return millis;
   }

@@ -12,8 +12,8 @@ import org.threegate.analysis.geometry.TrivialCause;
 import org.threegate.analysis.statistics.RescalingShare;
 
 /**
- * A trivial cause of an update that is seen over a whole model: a change of dtype, or a rescaling
- * of the base. It says nothing about training, and verdicts are judged without it.
+ * A trivial cause of an update that is seen over a whole model: a change of dtype, a permutation or
+ * a rescaling of the base. It says nothing about training, and verdicts are judged without it.
  *
  * @param id identifier, as in reports
  * @param text what was found, as a sentence
@@ -47,7 +47,7 @@ public record Cause(String id, String text, int matrices, int of, double share, 
       if (count > 0) {
         causes.add(
             new Cause(
-                cause == TrivialCause.DTYPE ? "dtype" : "only-rescaling",
+                cause.id(),
                 String.format(
                     Locale.ROOT,
                     "The update of %d of %d matrices is %s",

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicLong;
 import org.threegate.analysis.diff.DiffMeasurement;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.GeometryOptions;
@@ -23,6 +24,7 @@ import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.DigestKind;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.Identity;
+import org.threegate.checkpoint.ReadAhead;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.weight.Scratch;
 import org.threegate.kernel.Context;
@@ -253,12 +255,15 @@ public final class Comparison {
     int mostStarted = 2 * digestThreads + (geometry.isPresent() ? 8 * context.threads() : 0);
     List<TensorDiff> fresh = new ArrayList<>();
     Deque<Started> started = new ArrayDeque<>();
+    AtomicLong reached = new AtomicLong();
     try (TensorDigests digester =
             new TensorDigests(digestThreads, digest, control, this::key, digests.keySet());
         GeometryWork work = new GeometryWork(context, geometry, left, memory);
         Scratch scratch = new Scratch(context);
-        ReadAhead ahead = new ReadAhead(left);
+        ReadAhead ahead =
+            new ReadAhead(left.stream().map(WeightPair::sources).toList(), reached::get);
         Workers files = Workers.onCpu(Math.min(digestThreads, 2), "threegate-files")) {
+      ahead.start();
       Future<List<Identity.FileDigest>> baseFiles = startFiles(files, base);
       Future<List<Identity.FileDigest>> tunedFiles = startFiles(files, tuned);
       long total = pairing.pairs().stream().mapToLong(work::cost).sum();
@@ -268,7 +273,6 @@ public final class Comparison {
               journal, progress, work, new PageUse(left), digests, geometries, total, begun);
       for (int i = 0; i < left.size(); i++) {
         WeightPair pair = left.get(i);
-        ahead.reach(i);
         if (started.isEmpty()) {
           progress.at(pair.name(), finishing.done, total);
         }
@@ -276,6 +280,7 @@ public final class Comparison {
         TensorDiff diff = compare(pair, scratch);
         fresh.add(diff);
         started.add(new Started(pair, diff, pending, work.start(pair)));
+        reached.addAndGet(pair.bytes());
         finishing.run(started, mostStarted);
         if (control.isCancelled()) {
           throw new CancelledException();

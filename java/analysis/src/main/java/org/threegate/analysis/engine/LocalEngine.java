@@ -5,7 +5,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.consensus.Consensus;
 import org.threegate.analysis.consensus.TensorConsensus;
@@ -13,13 +12,13 @@ import org.threegate.analysis.consensus.TensorTrajectory;
 import org.threegate.analysis.consensus.Trajectory;
 import org.threegate.analysis.journal.Fingerprint;
 import org.threegate.analysis.journal.Journal;
+import org.threegate.analysis.mask.MaskBase;
 import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.Identity;
 import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.kernel.Capabilities;
@@ -178,14 +177,13 @@ public final class LocalEngine implements Engine {
     try (Checkpoint checkpoint = Checkpoint.open(context, Path.of(request.base()))) {
       Pairing matrices = MaskFile.matrices(checkpoint, request.selected());
       request.check().accept(matrices);
-      String digest = Digests.of(context, checkpoint, control);
-      Map<String, String> provenance = request.provenance().apply(digest);
+      MaskBase base = MaskBase.of(context, checkpoint, matrices, control);
       List<Accounting.Note> excluded =
-          new MaskWriter(request.options(), provenance, request.file())
+          new MaskWriter(request.options(), request.metadata(base), request.file())
               .compute(context, matrices, progress, control);
       checkpoint.check();
       Pairing masked = matrices.excluding(excluded);
-      return new MaskOutcome(masked.pairs().size(), digest, masked.withoutPairs(), excluded);
+      return new MaskOutcome(masked.pairs().size(), base, masked.withoutPairs(), excluded);
     }
   }
 

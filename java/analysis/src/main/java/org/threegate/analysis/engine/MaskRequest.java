@@ -1,10 +1,12 @@
 package org.threegate.analysis.engine;
 
 import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import java.util.function.Predicate;
+import org.threegate.analysis.mask.MaskBase;
 import org.threegate.analysis.mask.MaskOptions;
 import org.threegate.analysis.pairing.Pairing;
 
@@ -15,7 +17,7 @@ import org.threegate.analysis.pairing.Pairing;
  * @param selected names of the tensors to mask
  * @param options kind and size of the masks
  * @param file output file; it is created atomically once all masks are complete
- * @param provenance returns the metadata of the file, given the SHA-256 of the checkpoint
+ * @param provenance metadata of the file; the identity of the base is added
  * @param check called with the matrices before the first mask; may throw to refuse them
  */
 public record MaskRequest(
@@ -23,8 +25,24 @@ public record MaskRequest(
     Predicate<String> selected,
     MaskOptions options,
     Path file,
-    Function<String, Map<String, String>> provenance,
+    Map<String, String> provenance,
     Consumer<Pairing> check) {
+  /** Copies the metadata, in their order. */
+  public MaskRequest {
+    provenance = Collections.unmodifiableMap(new LinkedHashMap<>(provenance));
+  }
+
+  /**
+   * {@return the metadata of the file}
+   *
+   * @param identity what identifies the weights that the masks are computed from
+   */
+  public Map<String, String> metadata(MaskBase identity) {
+    Map<String, String> metadata = new LinkedHashMap<>(provenance);
+    metadata.putAll(identity.metadata());
+    return metadata;
+  }
+
   /**
    * {@return a builder of a request for all matrices, without metadata}
    *
@@ -42,7 +60,7 @@ public record MaskRequest(
     private final MaskOptions options;
     private final Path file;
     private Predicate<String> selected = name -> true;
-    private Function<String, Map<String, String>> provenance = digest -> Map.of();
+    private Map<String, String> provenance = Map.of();
     private Consumer<Pairing> check = matrices -> {};
 
     private Builder(String base, MaskOptions options, Path file) {
@@ -65,11 +83,11 @@ public record MaskRequest(
     /**
      * Sets the metadata of the file.
      *
-     * @param byDigest returns the metadata, given the SHA-256 of the checkpoint
+     * @param metadata keys and values; the identity of the base is added
      * @return this builder
      */
-    public Builder provenance(Function<String, Map<String, String>> byDigest) {
-      this.provenance = byDigest;
+    public Builder provenance(Map<String, String> metadata) {
+      this.provenance = metadata;
       return this;
     }
 

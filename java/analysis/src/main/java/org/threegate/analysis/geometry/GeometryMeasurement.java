@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.nullmodel.NullModel;
@@ -52,9 +53,10 @@ import org.threegate.kernel.TruncatedSvd;
 public final class GeometryMeasurement {
   /**
    * Largest short side of a matrix whose singular values are all computed. Only the leading ones of
-   * larger matrices are, and measures of all values are omitted.
+   * larger matrices are, and measures of all values are omitted. It is 16,384, or less where tests
+   * of the native library choose it.
    */
-  public static final long LONGEST_WHOLE_SIDE = 16384;
+  public static final long LONGEST_WHOLE_SIDE = WholeSide.LONGEST;
 
   /** Short side over the number of triplets, at least, of a matrix beyond that. */
   private static final long LEAST_SHARE = 4;
@@ -82,6 +84,12 @@ public final class GeometryMeasurement {
 
   /** Entries of a matrix up to which variances are exact; they take less than its decomposition. */
   private static final double MOST_EXACT = 1 << 22;
+
+  /** Relative difference of the squares of two norms up to which they may be the same. */
+  private static final double SAME_NORM = 1e-9;
+
+  /** The bf16 code of 2⁻¹⁷, from which on bf16 is not finer than float16. */
+  private static final int FIRST_NOT_FINER = (127 - 17) << 7;
 
   private static final List<Dtype> COARSER = List.of(Dtype.BF16, Dtype.F16);
 
@@ -406,6 +414,13 @@ public final class GeometryMeasurement {
       return new TensorGeometry.Causes(
           Optional.of(TrivialCause.DTYPE), Optional.empty(), List.of());
     }
+    // Training permutes nothing. Only its weights lie on a device, where Java cannot read them.
+    boolean readable =
+        Stream.of(base, tuned).noneMatch(side -> side.values().buffer().hasHostCopy());
+    if (readable && keepsNorm(diff) && Permutation.leadsFrom(base, tuned)) {
+      return new TensorGeometry.Causes(
+          Optional.of(TrivialCause.PERMUTATION), Optional.empty(), List.of());
+    }
     long start = System.nanoTime();
     Rescaling.Result fit = Rescaling.fit(context, base, tuned);
     timer.nulls += seconds(start);
@@ -441,13 +456,50 @@ public final class GeometryMeasurement {
     return (double) base.rows() * base.columns();
   }
 
-  /** Returns whether one side is the other one rounded to a coarser dtype. */
+  /** Returns whether both sides have the same norm, up to the errors of sums. */
+  private static boolean keepsNorm(Bf16Diff.Result diff) {
+    double growth = 2 * diff.deltaDotBase() + diff.deltaSquares();
+    return Math.abs(growth) <= SAME_NORM * diff.baseSquares();
+  }
+
+  /** Returns whether both sides are the same weights, rounded to different dtypes. */
   private boolean isChangeOfDtype(Bf16Diff.Result diff) {
     boolean coarse = base.isStoredAs(Dtype.BF16) && tuned.isStoredAs(Dtype.BF16);
     return !coarse
         && diff.changedStored() > 0
-        && COARSER.stream()
-            .anyMatch(dtype -> DtypeChange.of(context, base, tuned, dtype).explainsAll());
+        && (COARSER.stream()
+                .anyMatch(dtype -> DtypeChange.of(context, base, tuned, dtype).explainsAll())
+            || areTwoRoundings(base, tuned)
+            || areTwoRoundings(tuned, base));
+  }
+
+  /**
+   * Returns whether the sides may be roundings of the same weights to bf16 and to float16. Then
+   * neither is the other one rounded. But a number between two neighbours in bf16 is rounded to
+   * float16 without crossing their midpoint, which float16 has. So the sides differ by at most half
+   * a spacing of bf16. Below {@link #FIRST_NOT_FINER} float16 is the coarser dtype, and entries may
+   * differ by more.
+   */
+  private boolean areTwoRoundings(Operand bf16, Operand float16) {
+    if (!isRepresentable(bf16, Dtype.BF16) || !isRepresentable(float16, Dtype.F16)) {
+      return false;
+    }
+    long beyond = DtypeChange.of(context, bf16, float16, Dtype.BF16).beyondHalf();
+    if (beyond == 0) {
+      return true;
+    }
+    MagnitudeOverlaps.Result magnitudes = MagnitudeOverlaps.of(context, bf16, List.of());
+    int[] codes = magnitudes.codes();
+    long[] counts = magnitudes.all();
+    long small = 0;
+    for (int i = 0; i < codes.length && codes[i] < FIRST_NOT_FINER; i++) {
+      small += codes[i] == 0 ? 0 : counts[i];
+    }
+    return beyond <= small;
+  }
+
+  private boolean isRepresentable(Operand side, Dtype dtype) {
+    return DtypeChange.of(context, side, side, dtype).tunedDiffers() == 0;
   }
 
   /**

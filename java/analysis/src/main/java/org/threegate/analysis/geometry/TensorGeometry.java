@@ -82,7 +82,7 @@ public record TensorGeometry(
     return spectra.stream().limit(1).anyMatch(own -> own.geometry().isLeading())
         ? Optional.of(
             "its short side is longer than "
-                + GeometryMeasurement.LONGEST_WHOLE_SIDE
+                + WholeSide.LONGEST
                 + ", so that only leading singular values are computed")
         : Optional.empty();
   }

@@ -319,18 +319,16 @@ public record Pairing(
     }
 
     void compared(Weight weight, long entries) {
-      if (factors.contains(stored(weight))) {
-        return;
+      if (!factors.contains(stored(weight))) { // factors are listed, but their product counts
+        compared.add(stored(weight));
       }
-      compared.add(stored(weight));
       count(weight, entries);
     }
 
     void unmatched(Weight weight, String reason) {
-      if (factors.contains(stored(weight))) {
-        return;
+      if (!factors.contains(stored(weight))) {
+        unmatched.add(new Accounting.Note(stored(weight), reason));
       }
-      unmatched.add(new Accounting.Note(stored(weight), reason));
       count(weight, 0);
     }
 

@@ -102,9 +102,23 @@ class AdapterPairingTest {
                 "base_model.model." + QUERY + ".lora_B.weight", "factor of " + QUERY + ".weight"));
     assertThat(pairing.accounting().tuned().compared())
         .containsExactly("base_model.model.model.norm.weight");
+    assertThat(pairing.accounting().tuned().entries()).isEqualTo(new Accounting.Share(30, 30));
+    assertThat(pairing.accounting().coverage()).isEqualTo(new Accounting.Share(54, 84));
     Pairing some = pair("{}", name -> name.contains("norm"));
     assertThat(names(some)).containsExactly("model.norm.weight");
     assertThat(some.accounting().tuned().notSelected()).hasSize(6);
+  }
+
+  /** The product of factors is compared, so that it counts beside tensors that are not. */
+  @Test
+  void entriesOfUpdatesCountAsCompared() throws IOException {
+    add(base, QUERY + ".weight", 4L, 6L);
+    add(base, "lm_head.weight", 5L, 6L);
+    addFactors(QUERY);
+    add(adapter, "base_model.model.lm_head.weight", 5L, 7L);
+    Accounting accounting = pair("{}", name -> true).accounting();
+    assertThat(accounting.tuned().entries()).isEqualTo(new Accounting.Share(24, 59));
+    assertThat(accounting.tuned().weights()).isEqualTo(new Accounting.Share(1, 2));
   }
 
   /** A head that was tied and then trained came from the embedding. */

@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.bytedeco.pytorch.Tensor;
 import org.threegate.analysis.statistics.ClusteredMean;
@@ -17,6 +18,7 @@ import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.ModelDevice;
 import org.threegate.rl.policy.Padded;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorMemory;
@@ -44,7 +46,7 @@ import org.threegate.rl.policy.Tensors;
 public final class DivergenceObserver implements TrainingObserver, AutoCloseable {
   private static final int ROWS = 64; // texts per forward pass
 
-  private final Context context;
+  private final ObserverContext contexts;
   private final Control control;
   private final long every;
   private final TrainingObserver told;
@@ -60,7 +62,7 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
       List<CapturedLayers.Text> texts,
       CapturedLayers captured,
       List<Tensor> before) {
-    this.context = context;
+    this.contexts = new ObserverContext(context);
     this.control = Control.open(context);
     this.every = every;
     this.told = told;
@@ -96,15 +98,44 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
     DivergenceObserver observer =
         new DivergenceObserver(
             context, every, told, List.copyOf(texts), captured, predictions(model, texts));
+    try {
+      observer.keep(model);
+      return observer;
+    } catch (RuntimeException | Error e) {
+      observer.close();
+      throw e;
+    }
+  }
+
+  /** Keeps copies of weights on the device of the model, or on the CPU if memory is short. */
+  private void keep(Decoder model) {
+    long[] bytes = new long[1];
     for (String name : captured.layers().keySet()) {
       Scopes.run(
           () -> {
-            Tensor copy = model.weight(name).detach().clone().contiguous();
-            copy.retainReference();
-            observer.base.put(name, copy);
+            Tensor weight = model.weight(name);
+            bytes[0] += weight.numel() * weight.element_size();
           });
     }
-    return observer;
+    Optional<String> shortage = ModelDevice.shortage(bytes[0]);
+    shortage.ifPresent(
+        why ->
+            contexts.report(
+                "the copies of weights that divergence compares with lie in host memory: " + why));
+    for (String name : captured.layers().keySet()) {
+      Scopes.run(
+          () -> base.put(name, ModelDevice.copied(model.weight(name), shortage.isPresent())));
+    }
+  }
+
+  /**
+   * Sets who receives a sentence when the device of the model has too little memory for copies of
+   * weights, or for a measurement. Training goes on.
+   *
+   * @param receiver receives each sentence once
+   */
+  public void onShortage(Consumer<String> receiver) {
+    contexts.tell(receiver);
   }
 
   /** Returns log-probabilities at each predicted token, a list of [tokens, vocabulary]. */
@@ -149,26 +180,33 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
   @Override
   public void on(TrainingEvent event) {
     if (event instanceof TrainingEvent.StepTaken taken && taken.step() % every == 0) {
-      Map<String, Double> metrics = new LinkedHashMap<>();
-      put(metrics, "divergence/kl_per_token", divergences(taken.policy()));
-      double[] all = new double[captured.sequences().length];
-      Map<String, Double> budgets = new LinkedHashMap<>();
-      for (String name : base.keySet()) {
-        double[] slopes = slopes(taken.policy(), name);
-        double squares = 0;
-        for (int i = 0; i < slopes.length; i++) {
-          all[i] += slopes[i];
-          squares += slopes[i] * slopes[i];
-        }
-        budgets.put("divergence/kl_alone/" + name, squares / 2 / slopes.length);
-      }
-      put(
-          metrics,
-          "divergence/kl_predicted",
-          Arrays.stream(all).map(slope -> slope * slope / 2).toArray());
-      metrics.putAll(budgets);
-      told.on(new TrainingEvent.Measured(taken.step(), "divergence", metrics));
+      contexts
+          .measureAndRelease("the divergence", context -> measure(context, taken.policy()))
+          .ifPresent(
+              metrics -> told.on(new TrainingEvent.Measured(taken.step(), "divergence", metrics)));
     }
+  }
+
+  private Map<String, Double> measure(Context context, Decoder policy) {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    put(metrics, "divergence/kl_per_token", divergences(policy));
+    double[] all = new double[captured.sequences().length];
+    Map<String, Double> budgets = new LinkedHashMap<>();
+    for (String name : base.keySet()) {
+      double[] slopes = slopes(context, policy, name);
+      double squares = 0;
+      for (int i = 0; i < slopes.length; i++) {
+        all[i] += slopes[i];
+        squares += slopes[i] * slopes[i];
+      }
+      budgets.put("divergence/kl_alone/" + name, squares / 2 / slopes.length);
+    }
+    put(
+        metrics,
+        "divergence/kl_predicted",
+        Arrays.stream(all).map(slope -> slope * slope / 2).toArray());
+    metrics.putAll(budgets);
+    return metrics;
   }
 
   /**
@@ -201,7 +239,7 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
     return values;
   }
 
-  private double[] slopes(Decoder policy, String name) {
+  private double[] slopes(Context context, Decoder policy, String name) {
     double[][] slopes = new double[1][];
     Scopes.run(
         () -> {
@@ -225,6 +263,7 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
   @Override
   public void close() {
     control.close();
+    contexts.close();
     captured.close();
     base.values().forEach(Tensor::close);
     before.forEach(Tensor::close);

@@ -1,9 +1,10 @@
 package org.threegate.rl.observe;
 
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -19,6 +20,7 @@ import org.threegate.kernel.Control;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.ModelDevice;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorMemory;
 
@@ -27,6 +29,9 @@ import org.threegate.rl.policy.TensorMemory;
  * beginning and in the last step, and those that changed in float32 only. The update is that of the
  * float32 weights, also where a model stores them in bf16. Less often, it is measured in the
  * geometry of the weights, beside null models.
+ *
+ * <p>Weights are compared where the model lies. For the geometry alone, each observed matrix and
+ * its copy are also copied to the host, once per measurement.
  *
  * <p>Values are means over matrices. Names begin with {@code geometry/}, and end with the name of
  * the null model where there is one. A final {@code sd} is the mean of the matrices' standard
@@ -41,7 +46,9 @@ import org.threegate.rl.policy.TensorMemory;
  * }</pre>
  */
 public final class GeometryObserver implements TrainingObserver, AutoCloseable {
-  private final Context context;
+  private static final long BF16_BYTES = 2;
+
+  private final ObserverContext contexts;
   private final Control control;
   private final long every;
   private final long everySpectrum;
@@ -56,7 +63,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
       long everySpectrum,
       GeometryOptions options,
       TrainingObserver told) {
-    this.context = context;
+    this.contexts = new ObserverContext(context);
     this.control = Control.open(context);
     this.every = every;
     this.everySpectrum = everySpectrum;
@@ -88,38 +95,66 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     if (every < 1 || everySpectrum < 0) {
       throw new IllegalArgumentException("every must be 1 or more");
     }
-    GeometryObserver observer = new GeometryObserver(context, every, everySpectrum, options, told);
-    for (String name : model.matrices()) {
-      if (selected.test(name)) {
-        observer.base.put(name, copied(model, name, true));
-        observer.last.put(name, copied(model, name, false));
-      }
-    }
-    if (observer.base.isEmpty()) {
-      observer.close();
+    List<String> names = model.matrices().stream().filter(selected).toList();
+    if (names.isEmpty()) {
       throw new IllegalArgumentException("no matrix is selected");
     }
-    return observer;
+    GeometryObserver observer = new GeometryObserver(context, every, everySpectrum, options, told);
+    try {
+      observer.keep(model, names);
+      return observer;
+    } catch (RuntimeException | Error e) {
+      observer.close();
+      throw e;
+    }
+  }
+
+  /** Keeps copies of matrices on the device of the model, or on the CPU if memory is short. */
+  private void keep(Decoder model, List<String> names) {
+    Optional<String> shortage = ModelDevice.shortage(bytes(model, names));
+    shortage.ifPresent(
+        why ->
+            contexts.report(
+                "the copies of weights that geometry compares with lie in host memory: " + why));
+    for (String name : names) {
+      Scopes.run(
+          () -> {
+            Tensor weight = model.matrix(name).detach();
+            base.put(name, ModelDevice.copied(exact(weight), shortage.isPresent()));
+            last.put(
+                name, ModelDevice.copied(weight.to(ScalarType.BFloat16), shortage.isPresent()));
+          });
+    }
+  }
+
+  private static long bytes(Decoder model, List<String> names) {
+    long[] bytes = new long[1];
+    for (String name : names) {
+      Scopes.run(
+          () -> {
+            Tensor weight = model.matrix(name);
+            bytes[0] += weight.numel() * (weight.element_size() + BF16_BYTES);
+          });
+    }
+    return bytes[0];
   }
 
   /**
-   * Returns a copy that no scope frees.
-   *
-   * @param exact whether to store it in bf16 where that is lossless, so that null models can
-   *     account for rounding
+   * Returns weights in bf16 where that is lossless, so that null models can account for rounding.
    */
-  private static Tensor copied(Decoder model, String name, boolean exact) {
-    List<Tensor> copy = new ArrayList<>();
-    Scopes.run(
-        () -> {
-          Tensor weight = model.matrix(name).detach();
-          Tensor rounded = weight.to(ScalarType.BFloat16);
-          Tensor kept = !exact || rounded.to(ScalarType.Float).equal(weight) ? rounded : weight;
-          Tensor own = kept.clone().contiguous();
-          own.retainReference();
-          copy.add(own);
-        });
-    return copy.get(0);
+  private static Tensor exact(Tensor weight) {
+    Tensor rounded = weight.to(ScalarType.BFloat16);
+    return rounded.to(ScalarType.Float).equal(weight) ? rounded : weight;
+  }
+
+  /**
+   * Sets who receives a sentence when the device of the model has too little memory for copies of
+   * weights, or for a measurement. Training goes on.
+   *
+   * @param receiver receives each sentence once
+   */
+  public void onShortage(Consumer<String> receiver) {
+    contexts.tell(receiver);
   }
 
   @Override
@@ -129,11 +164,17 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     }
     if (taken.step() % every == 0) {
       Map<String, Double> metrics = new LinkedHashMap<>();
-      Scopes.run(() -> count(taken, metrics));
+      contexts
+          .measure("the number of changed weights", context -> count(context, taken))
+          .ifPresent(metrics::putAll);
       if (everySpectrum > 0 && taken.step() % everySpectrum == 0) {
-        Scopes.run(() -> measure(taken, metrics));
+        contexts
+            .measureAndRelease("the geometry of weights", context -> measure(context, taken))
+            .ifPresent(metrics::putAll);
       }
-      told.on(new TrainingEvent.Measured(taken.step(), "geometry", metrics));
+      if (!metrics.isEmpty()) {
+        told.on(new TrainingEvent.Measured(taken.step(), "geometry", metrics));
+      }
     }
     goOnFrom(taken.policy());
   }
@@ -144,48 +185,70 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
    * @param policy the model that was resumed
    */
   public void goOnFrom(Decoder policy) {
-    Scopes.run(() -> last.forEach((name, copy) -> copy.copy_(policy.matrix(name).detach())));
+    last.forEach((name, copy) -> Scopes.run(() -> copy.copy_(policy.matrix(name).detach())));
   }
 
-  private void count(TrainingEvent.StepTaken taken, Map<String, Double> metrics) {
-    long total = 0;
-    long changed = 0;
-    long inStep = 0;
-    long hidden = 0;
-    double update = 0;
-    double stored = 0;
-    double squares = 0;
-    for (String name : base.keySet()) {
-      Tensor weight = taken.policy().matrix(name, taken.masters()).detach();
-      Tensor rounded = weight.to(ScalarType.BFloat16);
-      try (TensorMemory before = TensorMemory.inPlace(context, base.get(name));
-          TensorMemory previous = TensorMemory.inPlace(context, last.get(name));
-          TensorMemory now = TensorMemory.inPlace(context, weight);
-          TensorMemory storedNow = TensorMemory.inPlace(context, rounded)) {
-        Bf16Diff.Pair fromBase =
-            new Bf16Diff.Pair(before.operand(), now.operand(), Bf16Diff.Profiles.NONE);
-        Bf16Diff.Pair fromLast =
-            new Bf16Diff.Pair(previous.operand(), now.operand(), Bf16Diff.Profiles.NONE);
-        Bf16Diff.Pair ofStored =
-            new Bf16Diff.Pair(before.operand(), storedNow.operand(), Bf16Diff.Profiles.NONE);
-        List<Bf16Diff.Result> results =
-            Bf16Diff.compare(context, List.of(fromBase, fromLast, ofStored), control);
-        total += results.get(0).total();
-        changed += results.get(0).changed();
-        hidden += results.get(0).hidden();
-        update += results.get(0).deltaSquares();
-        squares += results.get(0).baseSquares();
-        inStep += results.get(1).changed();
-        stored += results.get(2).deltaSquares();
-      }
+  /** Sums over matrices of what changed. */
+  private static final class Counts {
+    private long total;
+    private long changed;
+    private long inStep;
+    private long hidden;
+    private double update;
+    private double stored;
+    private double squares;
+
+    void add(List<Bf16Diff.Result> results) {
+      total += results.get(0).total();
+      changed += results.get(0).changed();
+      hidden += results.get(0).hidden();
+      update += results.get(0).deltaSquares();
+      squares += results.get(0).baseSquares();
+      inStep += results.get(1).changed();
+      stored += results.get(2).deltaSquares();
     }
-    long all = taken.policy().parameters().values().stream().mapToLong(Tensor::numel).sum();
-    metrics.put("geometry/observed", (double) total / all);
-    metrics.put("geometry/changed", (double) changed / total);
-    metrics.put("geometry/changed_in_step", (double) inStep / total);
-    metrics.put("geometry/hidden", (double) hidden / total);
-    metrics.put("geometry/relative_frobenius", Math.sqrt(update / squares));
-    metrics.put("geometry/relative_frobenius_bf16", Math.sqrt(stored / squares));
+
+    Map<String, Double> metrics(long all) {
+      Map<String, Double> metrics = new LinkedHashMap<>();
+      metrics.put("geometry/observed", (double) total / all);
+      metrics.put("geometry/changed", (double) changed / total);
+      metrics.put("geometry/changed_in_step", (double) inStep / total);
+      metrics.put("geometry/hidden", (double) hidden / total);
+      metrics.put("geometry/relative_frobenius", Math.sqrt(update / squares));
+      metrics.put("geometry/relative_frobenius_bf16", Math.sqrt(stored / squares));
+      return metrics;
+    }
+  }
+
+  private Map<String, Double> count(Context context, TrainingEvent.StepTaken taken) {
+    Counts counts = new Counts();
+    for (String name : base.keySet()) {
+      Scopes.run(() -> counts.add(compared(context, name, weight(taken, name))));
+    }
+    return counts.metrics(
+        taken.policy().parameters().values().stream().mapToLong(Tensor::numel).sum());
+  }
+
+  private static Tensor weight(TrainingEvent.StepTaken taken, String name) {
+    return taken.policy().matrix(name, taken.masters()).detach();
+  }
+
+  /** Compares weights with those at the beginning and of the last step, and as bf16 stores them. */
+  private List<Bf16Diff.Result> compared(Context context, String name, Tensor weight) {
+    Tensor rounded = weight.to(ScalarType.BFloat16);
+    try (TensorMemory before = TensorMemory.of(context, base.get(name));
+        TensorMemory previous = TensorMemory.of(context, last.get(name));
+        TensorMemory now = TensorMemory.of(context, weight);
+        TensorMemory storedNow = TensorMemory.of(context, rounded)) {
+      return Bf16Diff.compare(
+          context,
+          List.of(pair(before, now), pair(previous, now), pair(before, storedNow)),
+          control);
+    }
+  }
+
+  private static Bf16Diff.Pair pair(TensorMemory before, TensorMemory after) {
+    return new Bf16Diff.Pair(before.operand(), after.operand(), Bf16Diff.Profiles.NONE);
   }
 
   /** Sums over matrices, from which means are computed. */
@@ -206,27 +269,34 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
       }
     }
 
-    void into(Map<String, Double> metrics) {
+    Map<String, Double> metrics() {
+      Map<String, Double> metrics = new LinkedHashMap<>();
       sums.forEach((name, sum) -> metrics.put("geometry/" + name, sum / counts.get(name)));
+      return metrics;
     }
   }
 
-  private void measure(TrainingEvent.StepTaken taken, Map<String, Double> metrics) {
+  private Map<String, Double> measure(Context context, TrainingEvent.StepTaken taken) {
     Means means = new Means();
-    for (Map.Entry<String, Tensor> entry : base.entrySet()) {
-      Tensor weight = taken.policy().matrix(entry.getKey(), taken.masters()).detach();
-      try (TensorMemory before = TensorMemory.of(context, entry.getValue());
-          TensorMemory now = TensorMemory.of(context, weight)) {
-        TensorGeometry geometry =
-            GeometryMeasurement.of(
-                context, entry.getKey(), before.operand(), now.operand(), options, control);
-        geometry
-            .sparsity()
-            .ifPresent(nulls -> means.add("changed/rounding", 1 - nulls.gaussian().mean()));
-        geometry.spectra().stream().limit(1).forEach(spectrum -> add(spectrum, means));
-      }
+    for (String name : base.keySet()) {
+      Scopes.run(
+          () -> {
+            TensorGeometry geometry = geometry(context, name, weight(taken, name));
+            geometry
+                .sparsity()
+                .ifPresent(nulls -> means.add("changed/rounding", 1 - nulls.gaussian().mean()));
+            geometry.spectra().stream().limit(1).forEach(spectrum -> add(spectrum, means));
+          });
     }
-    means.into(metrics);
+    return means.metrics();
+  }
+
+  private TensorGeometry geometry(Context context, String name, Tensor weight) {
+    try (TensorMemory before = TensorMemory.of(context, base.get(name));
+        TensorMemory now = TensorMemory.of(context, weight)) {
+      return GeometryMeasurement.of(
+          context, name, before.operand(), now.operand(), options, control);
+    }
   }
 
   private static void add(SpectrumMeasure spectrum, Means means) {
@@ -240,6 +310,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
   @Override
   public void close() {
     control.close();
+    contexts.close();
     base.values().forEach(Tensor::close);
     last.values().forEach(Tensor::close);
   }

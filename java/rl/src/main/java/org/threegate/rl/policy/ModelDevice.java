@@ -2,7 +2,7 @@ package org.threegate.rl.policy;
 
 import java.util.Locale;
 import java.util.Optional;
-import org.bytedeco.pytorch.Device;
+import java.util.OptionalLong;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.threegate.kernel.Capabilities;
@@ -21,8 +21,11 @@ import org.threegate.kernel.Context;
 public final class ModelDevice {
   private static final String HOST = "cpu";
 
+  /** Share of the free memory that copies for later comparisons may take. */
+  private static final long MOST_OF_FREE = 4;
+
   private static String name = HOST;
-  private static Optional<Device> device = Optional.empty();
+  private static Optional<DevicePlace> device = Optional.empty();
 
   private ModelDevice() {}
 
@@ -49,11 +52,15 @@ public final class ModelDevice {
   }
 
   /** Selects any device of libtorch, such as {@code meta}, whose tensors only have shapes. */
-  static synchronized void place(String chosen) {
-    device.ifPresent(Device::close);
+  static void place(String chosen) {
+    place(chosen, chosen.equals(HOST) ? Optional.empty() : Optional.of(new TorchDevice(chosen)));
+  }
+
+  /** Selects the device of a place, which this class closes. */
+  static synchronized void place(String chosen, Optional<DevicePlace> place) {
+    device.ifPresent(DevicePlace::close);
     name = chosen;
-    device =
-        chosen.equals(HOST) ? Optional.empty() : Optional.of(Scopes.own(() -> new Device(chosen)));
+    device = place;
   }
 
   private static void requireCuda(String wanted) {
@@ -94,7 +101,7 @@ public final class ModelDevice {
     return Context.open();
   }
 
-  private static synchronized Optional<Device> current() {
+  private static synchronized Optional<DevicePlace> current() {
     return device;
   }
 
@@ -105,9 +112,7 @@ public final class ModelDevice {
    * @return the copy; the tensor itself when models are on the CPU
    */
   public static Tensor placed(Tensor made) {
-    return current()
-        .map(own -> Scopes.keep(() -> made.to(own, made.scalar_type().intern())))
-        .orElse(made);
+    return current().map(own -> Scopes.keep(() -> own.placed(made))).orElse(made);
   }
 
   /**
@@ -117,6 +122,61 @@ public final class ModelDevice {
    * @return the copy; the tensor itself when models are on the CPU
    */
   public static Tensor onHost(Tensor tensor) {
-    return current().isEmpty() ? tensor : Scopes.keep(tensor::cpu);
+    return current().map(own -> Scopes.keep(() -> own.onHost(tensor))).orElse(tensor);
+  }
+
+  /**
+   * {@return a contiguous copy of a tensor, which no scope frees: the caller closes it}
+   *
+   * @param tensor a tensor on the device of models, or on the CPU
+   * @param onHost whether the copy lies on the CPU. Otherwise it lies where the tensor does
+   */
+  public static Tensor copied(Tensor tensor, boolean onHost) {
+    return Scopes.own(
+        () -> {
+          Tensor own = tensor.detach();
+          Optional<DevicePlace> place = placeOf(own);
+          return onHost || place.isEmpty()
+              ? onHost(own).clone().contiguous()
+              : place.get().copied(own);
+        });
+  }
+
+  /** Returns the place of a tensor, if that is not the CPU. */
+  static Optional<DevicePlace> placeOf(Tensor tensor) {
+    return current().filter(own -> own.holds(tensor));
+  }
+
+  /**
+   * {@return why copies of weights do not lie on the device of models; empty if they may} They may
+   * take a quarter of the memory that is free, so that training has the rest.
+   *
+   * @param bytes the bytes of all copies
+   */
+  public static Optional<String> shortage(long bytes) {
+    Optional<DevicePlace> place = current();
+    if (place.isEmpty()) {
+      return Optional.empty();
+    }
+    OptionalLong free = place.get().freeBytes();
+    if (free.isEmpty()) {
+      return Optional.of(
+          "the free memory of "
+              + name()
+              + " is not known without org.bytedeco:cuda on the class path");
+    }
+    return bytes <= free.getAsLong() / MOST_OF_FREE
+        ? Optional.empty()
+        : Optional.of(
+            "they have "
+                + mebibytes(bytes)
+                + " MiB, and may take a quarter of the "
+                + mebibytes(free.getAsLong())
+                + " MiB that are free on "
+                + name());
+  }
+
+  private static long mebibytes(long bytes) {
+    return bytes >> 20;
   }
 }

@@ -43,6 +43,7 @@ final class RunObservers implements AutoCloseable {
   private final TrainingConfig.Observation options;
   private final RunFiles files;
   private final long from;
+  private final Consumer<String> trouble;
   private final Opened opened = new Opened();
   private final JsonLines lines;
   private final JsonLines timings;
@@ -55,7 +56,8 @@ final class RunObservers implements AutoCloseable {
    * What the caller of a run gives.
    *
    * @param sinks additional sinks
-   * @param trouble receives a sentence when a service does not take metrics
+   * @param trouble receives a sentence when a service does not take metrics, or when a GPU has too
+   *     little memory for a measurement
    */
   record Outside(List<TrainingObserver> sinks, Consumer<String> trouble) {}
 
@@ -72,6 +74,7 @@ final class RunObservers implements AutoCloseable {
     this.options = session.config().observation();
     this.files = files;
     this.from = from;
+    this.trouble = outside.trouble();
     TrainingConfig.Logging logging = options.logging();
     try {
       // What can be refused opens before the first file, whose presence marks a run.
@@ -191,7 +194,7 @@ final class RunObservers implements AutoCloseable {
       return Optional.empty();
     }
     try {
-      return Optional.of(
+      GeometryObserver observer =
           opened.add(
               GeometryObserver.of(
                   context,
@@ -200,7 +203,9 @@ final class RunObservers implements AutoCloseable {
                   options.geometrySteps(),
                   options.spectrumSteps(),
                   GeometryOptions.DEFAULT,
-                  sinks())));
+                  sinks()));
+      observer.onShortage(trouble);
+      return Optional.of(observer);
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException("observed_matrices: " + e.getMessage(), e);
     }
@@ -232,7 +237,7 @@ final class RunObservers implements AutoCloseable {
             .map(RunObservers::text)
             .toList();
     try {
-      return Optional.of(
+      DivergenceObserver observer =
           opened.add(
               DivergenceObserver.of(
                   context,
@@ -241,7 +246,9 @@ final class RunObservers implements AutoCloseable {
                   selected(),
                   options.divergenceSteps(),
                   seed,
-                  sinks())));
+                  sinks()));
+      observer.onShortage(trouble);
+      return Optional.of(observer);
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException("observed_matrices: " + e.getMessage(), e);
     }

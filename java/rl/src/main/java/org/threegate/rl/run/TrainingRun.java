@@ -97,7 +97,8 @@ public final class TrainingRun implements AutoCloseable {
     default void stopped(long step, long best) {}
 
     /**
-     * Called when a service does not take metrics. The run goes on. Another thread may call it.
+     * Called when a service does not take metrics, or when a GPU has too little memory for a
+     * measurement. The run goes on. Another thread may call it.
      *
      * @param message what happened, in one line
      */

@@ -1,0 +1,114 @@
+package org.threegate.checkpoint;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.LongSupplier;
+import org.threegate.kernel.Context;
+import org.threegate.run.Background;
+
+/**
+ * Asks the operating system to read ahead of a reader. It reads from all files at once, so that the
+ * disk is never idle and can reorder requests. The window is bounded, so that pages are still in
+ * memory when they are needed. Failures are ignored here: the reader reads the files itself and
+ * reports the error.
+ *
+ * <pre>{@code
+ * try (Checkpoint checkpoint = Checkpoint.open(context, base)) {
+ *   List<Tensor> tensors = List.copyOf(checkpoint.tensors().values());
+ *   try (ReadAhead ahead = new ReadAhead(List.of(tensors), control::done)) {
+ *     ahead.start();
+ *     System.out.println(Digests.of(context, tensors, control));
+ *   }
+ * }
+ * }</pre>
+ */
+public final class ReadAhead implements AutoCloseable {
+  /** Largest number of bytes to request ahead of the reader. */
+  private static final long WINDOW = 512L << 20;
+
+  /** Size of one request in bytes. Requests alternate between the tensors of a step. */
+  private static final long SLICE = 4L << 20;
+
+  /** Milliseconds between two looks at the reader. The fastest reads a tenth of a window then. */
+  private static final long LOOK_MILLIS = 2;
+
+  private final List<List<Tensor>> steps;
+  private final LongSupplier position;
+  private final Background thread = new Background("threegate-read-ahead", 1);
+  private boolean stopped;
+
+  /**
+   * Plans what to read.
+   *
+   * @param steps tensors that are read at the same time, in the order of reading
+   * @param position returns how many bytes of the steps the reader has read, from any thread
+   */
+  public ReadAhead(List<List<Tensor>> steps, LongSupplier position) {
+    this.steps = List.copyOf(steps);
+    this.position = position;
+  }
+
+  /** Starts to read ahead. */
+  public void start() {
+    thread.submit(this::read);
+  }
+
+  private Void read() throws InterruptedException {
+    Set<Tensor> requested = new HashSet<>();
+    long begin = 0;
+    long previous = 0;
+    try (Context context = Context.open(Context.Device.CPU, 1)) {
+      for (List<Tensor> step : steps) {
+        if (!await(begin, previous)) {
+          break;
+        }
+        request(context, step.stream().filter(requested::add).toList());
+        previous = begin;
+        begin += step.stream().mapToLong(Tensor::bytes).sum();
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Waits until a step is within the window. The step after the current one always is.
+   *
+   * @param begin bytes before the step
+   * @param previous bytes before the step that precedes it
+   * @return whether to go on
+   */
+  private synchronized boolean await(long begin, long previous) throws InterruptedException {
+    while (!stopped && begin - position.getAsLong() > WINDOW && position.getAsLong() < previous) {
+      wait(LOOK_MILLIS);
+    }
+    return !stopped;
+  }
+
+  private synchronized boolean isStopped() {
+    return stopped;
+  }
+
+  private void request(Context context, List<Tensor> tensors) {
+    List<Tensor> left = new ArrayList<>(tensors);
+    for (long offset = 0; !left.isEmpty() && !isStopped(); offset += SLICE) {
+      long from = offset;
+      left.removeIf(tensor -> tensor.bytes() <= from);
+      for (Tensor tensor : left) {
+        tensor
+            .file()
+            .willNeed(context, tensor.offset() + from, Math.min(SLICE, tensor.bytes() - from));
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    synchronized (this) {
+      stopped = true;
+      notifyAll();
+    }
+    thread.close();
+  }
+}
