@@ -26,8 +26,9 @@ constexpr int kMostRowSteps = 30;
 constexpr double kLongestRowStep = 2;
 constexpr double kRowTolerance = 0.1;  // of the tolerance of the fit
 constexpr double kFirstRowTolerance = 0.01;
-constexpr double kRowGain = 0.01;        // rows are fitted as much better than the whole was in the pass before
-constexpr double kPlainGain = 1.0 / 16;  // a step without the coupling of columns and bins is good if it gains that factor
+constexpr double kRowGain = 0.01;  // rows are fitted as much better than the whole was in the pass before
+// A step without the coupling of columns and bins is good if it reduces the squared norm of the gradient by that factor.
+constexpr double kPlainGain = 1.0 / 16;
 constexpr double kStepTolerance = 0.03;  // of Newton's systems, whose steps then gain a factor of about 30
 // The variance of a score is smallest at the projection. What is left of the equations changes it by the square of this number.
 constexpr double kProjectionTolerance = 1e-4;
