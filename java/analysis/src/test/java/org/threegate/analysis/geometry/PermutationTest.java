@@ -3,8 +3,12 @@ package org.threegate.analysis.geometry;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.threegate.buffer.NativeBuffer;
@@ -25,22 +29,13 @@ class PermutationTest {
   private final Random random = Seeds.random("PermutationTest");
 
   private static int[] order(int count) {
-    int[] order = new int[count];
-    for (int i = 0; i < count; i++) {
-      order[i] = i;
-    }
-    return order;
+    return IntStream.range(0, count).toArray();
   }
 
   private int[] shuffled(int count) {
-    int[] order = order(count);
-    for (int i = count - 1; i > 0; i--) {
-      int j = random.nextInt(i + 1);
-      int other = order[i];
-      order[i] = order[j];
-      order[j] = other;
-    }
-    return order;
+    List<Integer> order = IntStream.range(0, count).boxed().collect(Collectors.toList());
+    Collections.shuffle(order, random);
+    return order.stream().mapToInt(Integer::intValue).toArray();
   }
 
   private float[] weights() {
