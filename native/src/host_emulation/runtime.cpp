@@ -207,6 +207,11 @@ cudaError_t launch(const Launch& launch, const Task& thread) {
       setting("THREEGATE_EMULATED_FAULT") == "argument") {
     return keep(cudaErrorInvalidValue);
   }
+  // A device of compute capability 9.0 is sure to run clusters of up to eight blocks.
+  constexpr unsigned kMostBlocks = 8;
+  if (launch.cluster == 0 || launch.cluster > (capability() < 90 ? 1 : kMostBlocks) || launch.grid.x % launch.cluster != 0) {
+    return keep(cudaErrorInvalidClusterSize);
+  }
   if (stream_of(launch.stream).device() != current_device) {
     return keep(cudaErrorInvalidResourceHandle);
   }
