@@ -450,7 +450,13 @@ class Products {
       copy_matrix(session, {from, 1, numbers, numbers, TG_F64, 0}, reinterpret_cast<uint8_t*>(to), control);
     };
     doubles(sums, count, matrix_);
-    check(launch_arrange_sums(false, sums_, left_.columns, right_.columns, matrix_, stream), "products of tokens");
+    // As on the CPU, the product of a matrix with itself is computed from the diagonal on.
+    const bool symmetric = left_.data == right_.data && left_.columns == right_.columns && left_.dtype == right_.dtype &&
+                           left_.row_stride == right_.row_stride;
+    const auto arrange = [&](bool back) {
+      check(launch_arrange_sums(back, symmetric, sums_, left_.columns, right_.columns, matrix_, stream), "products of tokens");
+    };
+    arrange(false);
     for (int64_t begin = 0; begin < left_.rows; begin += kMostTokens) {
       check_cancelled(control);
       const int64_t part = std::min(kMostTokens, left_.rows - begin);
@@ -466,13 +472,14 @@ class Products {
         VectorPlanes right = right_planes_;
         left.codes += block;
         right.codes += block;
-        check(launch_token_products(left, right, std::min(kProbeTokens, tokens - block), sums_, stream), "products of tokens");
+        check(launch_token_products(left, right, std::min(kProbeTokens, tokens - block), symmetric, sums_, stream),
+              "products of tokens");
       }
       // The next part overwrites this one.
       check(cudaStreamSynchronize(stream), "products of tokens");
       add_done(control, part);
     }
-    check(launch_arrange_sums(true, sums_, left_.columns, right_.columns, matrix_, stream), "products of tokens");
+    arrange(true);
     copy_to_host(session, matrix_, count * static_cast<int64_t>(sizeof(double)), sums);
   }
 

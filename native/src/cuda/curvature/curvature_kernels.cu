@@ -296,15 +296,20 @@ struct ProductWork {
   VectorPlanes right;
   int64_t tokens;
   double2* sums;
+  bool symmetric;
 };
 
 // Each thread adds to its float64 sums in memory, because it has registers for float32 sums only. They are in the order of the
 // threads, so that a warp reads and writes whole lines.
 template <int kTerms>
 __global__ void __launch_bounds__(kThreads, 2) token_products_kernel(const __grid_constant__ ProductWork work) {
+  const auto down = static_cast<unsigned>(work.left.tiles);
+  if (work.symmetric && blockIdx.x % down * kTileRows >= (blockIdx.x / down + 1) * kVectors) {
+    return;
+  }
   __shared__ TilePlace tile;
   TileSums sums{};
-  find_tile(work.left, work.right, static_cast<unsigned>(work.left.tiles), tile);
+  find_tile(work.left, work.right, down, tile);
   add_products<kTerms>(tile, {kTileRows * work.right.length, work.right.length, work.right.length}, work.left.planes, work.tokens,
                        sums);
   double2* const out = work.sums + (tile.column * work.left.tiles + tile.row) * kPairs * kThreads + threadIdx.x;
@@ -324,7 +329,7 @@ __global__ void __launch_bounds__(kThreads, 2) token_products_kernel(const __gri
 // Copies a matrix to sums in the order of the threads, or back.
 template <bool kBack>
 __global__ void __launch_bounds__(kThreads)
-    arrange_sums_kernel(double2* sums, unsigned down, int64_t rows, int64_t columns, double* matrix) {
+    arrange_sums_kernel(double2* sums, bool symmetric, unsigned down, int64_t rows, int64_t columns, double* matrix) {
   const Place own = place();
   const int64_t first_row = int64_t{blockIdx.x % down} * kTileRows + own.row;
   const int64_t first_column = int64_t{blockIdx.x / down} * kVectors + own.column;
@@ -338,11 +343,17 @@ __global__ void __launch_bounds__(kThreads)
     double* const at = matrix + row * columns + column;
     if (kBack) {
       const double2 sum = of_thread[pair * kThreads];
-      if (has_first) {
+      if (has_first && (!symmetric || row <= column)) {
         at[0] = sum.x;
       }
-      if (has_second) {
+      if (has_second && (!symmetric || row <= column + 1)) {
         at[1] = sum.y;
+      }
+      if (has_first && symmetric && row < column) {
+        matrix[column * columns + row] = sum.x;
+      }
+      if (has_second && symmetric && row < column + 1) {
+        matrix[(column + 1) * columns + row] = sum.y;
       }
     } else {
       of_thread[pair * kThreads] = double2{has_first ? at[0] : 0, has_second ? at[1] : 0};
@@ -398,10 +409,10 @@ cudaError_t launch_row_products(const float* first, const float* second, int64_t
                 slopes);
 }
 
-cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, double2* sums,
-                                  cudaStream_t stream) {
+cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, bool symmetric,
+                                  double2* sums, cudaStream_t stream) {
   const Shape shape{left.tiles * right.tiles, kThreads, kStageBytes};
-  const ProductWork work{left, right, tokens, sums};
+  const ProductWork work{left, right, tokens, sums, symmetric};
   switch (right.planes) {
     case 1:
       return launch(shape, stream, token_products_kernel<1>, work);
@@ -412,11 +423,12 @@ cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& 
   }
 }
 
-cudaError_t launch_arrange_sums(bool back, double2* sums, int64_t rows, int64_t columns, double* matrix, cudaStream_t stream) {
+cudaError_t launch_arrange_sums(bool back, bool symmetric, double2* sums, int64_t rows, int64_t columns, double* matrix,
+                                cudaStream_t stream) {
   const int64_t down = quotient(rows, kTileRows);
   const Shape shape{down * quotient(columns, kVectors), kThreads};
-  return back ? launch(shape, stream, arrange_sums_kernel<true>, sums, static_cast<unsigned>(down), rows, columns, matrix)
-              : launch(shape, stream, arrange_sums_kernel<false>, sums, static_cast<unsigned>(down), rows, columns, matrix);
+  return launch(shape, stream, back ? arrange_sums_kernel<true> : arrange_sums_kernel<false>, sums, symmetric,
+                static_cast<unsigned>(down), rows, columns, matrix);
 }
 
 }  // namespace threegate::cuda

@@ -77,12 +77,15 @@ cudaError_t launch_row_products(const float* first, const float* second, int64_t
                                 double* slopes, cudaStream_t stream);
 
 // Adds the sum of left_t right_t^T over the first `tokens` tokens, a multiple of kPadding, to sums in the order of the threads:
-// kTileTokens x kTileVectors for each tile of `left` and each of `right`.
-cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, double2* sums,
-                                  cudaStream_t stream);
+// kTileTokens x kTileVectors for each tile of `left` and each of `right`. Tiles below the diagonal are left out if the sum is
+// symmetric.
+cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, bool symmetric,
+                                  double2* sums, cudaStream_t stream);
 
-// Copies a matrix (rows x columns) to sums in the order of the threads, or `back`.
-cudaError_t launch_arrange_sums(bool back, double2* sums, int64_t rows, int64_t columns, double* matrix, cudaStream_t stream);
+// Copies a matrix (rows x columns) to sums in the order of the threads, or `back`. Entries of a symmetric one that are below the
+// diagonal come back as those above it.
+cudaError_t launch_arrange_sums(bool back, bool symmetric, double2* sums, int64_t rows, int64_t columns, double* matrix,
+                                cudaStream_t stream);
 
 }  // namespace threegate::cuda
 
