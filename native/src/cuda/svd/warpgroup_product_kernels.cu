@@ -10,13 +10,15 @@
 // 1,014 Tflop/s. The wait for a stage to be empty is for both blocks, so that the slower one sets the pace. Shared memory comes
 // close, and clusters leave it as it is: a product of 64 rows reads 5 KB in 48 cycles, and copies write 68 KB in a stage, which
 // are 107 % of its 128 bytes a cycle at the peak rate of matrix units. Reading A to registers would save a fifth of that, but
-// needs ldmatrix and its transposed form again. A warp executes 344 instructions for a stage, a third of the issue slots.
+// needs ldmatrix and its transposed form again. A warp executes 352 instructions for a stage, a third of the issue slots.
 //
 // A chain of sums in the matrix units has 32 terms for each plane of vectors, as with mma. Longer ones lose accuracy, because the
 // units truncate: see record 99. While a warpgroup adds its chain to float32 sums, the other one multiplies.
 //
-// What was tried: four warpgroups with 64 rows each have 96 registers for a thread and spill. Two with 128 rows have 164, of 168
-// that 288 threads leave, so that no registers need to move from the copying warp to the others (setmaxnreg).
+// What was tried: four warpgroups with 64 rows each have 96 registers for a thread and spill. Two with 128 rows have 166, of 168
+// that 288 threads leave, so that no registers need to move from the copying warp to the others (setmaxnreg). A branch around the
+// arrivals at other blocks makes 435 instructions of 352, because the compiler then forms descriptions in registers of lanes. An
+// arrival that releases to the cluster has a fence of all memory, and nothing here needs it.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "cuda/support/warpgroup.h"
