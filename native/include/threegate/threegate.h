@@ -409,7 +409,13 @@ TG_API tg_status tg_mapped_file_open(tg_context* context, const char* path, tg_m
 /** Returns TG_IO if the size or the modification time of the file has changed, or mapped bytes were lost, since it was opened. */
 TG_API tg_status tg_mapped_file_check(tg_context* context, tg_mapped_file* file);
 
-/** Tells the operating system that [offset, offset + bytes) will be read soon (`needed` is 1) or no longer (0). */
+/**
+ * Says that [offset, offset + bytes) will be read soon (`needed` is 1 or 2) or no longer (0).
+ *
+ * With 2, the call reads the range past the page cache, into memory of the process that replaces the pages of the mapping. That
+ * is for files that the cache could not keep. The memory is released when the range is no longer needed, or with the file. Where
+ * a file system has no direct reads, 2 is the same as 1. Several threads may call this for one file.
+ */
 TG_API tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes, int32_t needed);
 
 /**

@@ -34,28 +34,57 @@ public final class ReadAhead implements AutoCloseable {
   /** Milliseconds between two looks at the reader. The fastest reads a tenth of a window then. */
   private static final long LOOK_MILLIS = 2;
 
+  /** Threads that read past the page cache. Each waits for its own request. */
+  private static final int DIRECT_READERS = 4;
+
   private final List<List<Tensor>> steps;
   private final LongSupplier position;
-  private final Background thread = new Background("threegate-read-ahead", 1);
+  private final boolean once;
+  private final Background threads;
   private boolean stopped;
 
   /**
-   * Plans what to read.
+   * Plans what to read into the page cache.
    *
    * @param steps tensors that are read at the same time, in the order of reading
    * @param position returns how many bytes of the steps the reader has read, from any thread
    */
   public ReadAhead(List<List<Tensor>> steps, LongSupplier position) {
+    this(steps, position, false);
+  }
+
+  private ReadAhead(List<List<Tensor>> steps, LongSupplier position, boolean once) {
     this.steps = List.copyOf(steps);
     this.position = position;
+    this.once = once;
+    this.threads = new Background("threegate-read-ahead", once ? DIRECT_READERS : 1);
+  }
+
+  /**
+   * Plans what to read for a reader that soon calls {@link org.threegate.kernel.MappedFile#isDone}
+   * for each tensor. If all tensors together are larger than the page cache, they are read past it.
+   * Reading is then faster, and the files of other programs stay in the cache.
+   *
+   * @param steps tensors that are read at the same time, in the order of reading
+   * @param position returns how many bytes of the steps the reader has read, from any thread
+   * @param cache number of bytes that the page cache can keep
+   * @return the plan, which is not started
+   */
+  public static ReadAhead ofReleased(List<List<Tensor>> steps, LongSupplier position, long cache) {
+    long bytes = steps.stream().flatMap(List::stream).distinct().mapToLong(Tensor::bytes).sum();
+    return new ReadAhead(steps, position, bytes > cache);
   }
 
   /** Starts to read ahead. */
   public void start() {
-    thread.submit(this::read);
+    int readers = once ? DIRECT_READERS : 1;
+    for (int reader = 0; reader < readers; reader++) {
+      int own = reader;
+      threads.submit(() -> read(own, readers));
+    }
   }
 
-  private Void read() throws InterruptedException {
+  private Void read(int reader, int readers) throws InterruptedException {
     Set<Tensor> requested = new HashSet<>();
     long begin = 0;
     long previous = 0;
@@ -64,7 +93,7 @@ public final class ReadAhead implements AutoCloseable {
         if (!await(begin, previous)) {
           break;
         }
-        request(context, step.stream().filter(requested::add).toList());
+        request(context, step.stream().filter(requested::add).toList(), reader, readers);
         previous = begin;
         begin += step.stream().mapToLong(Tensor::bytes).sum();
       }
@@ -90,16 +119,28 @@ public final class ReadAhead implements AutoCloseable {
     return stopped;
   }
 
-  private void request(Context context, List<Tensor> tensors) {
+  /** Requests every {@code readers}-th slice of some tensors. */
+  private void request(Context context, List<Tensor> tensors, int reader, int readers) {
     List<Tensor> left = new ArrayList<>(tensors);
+    int slice = 0;
     for (long offset = 0; !left.isEmpty() && !isStopped(); offset += SLICE) {
       long from = offset;
       left.removeIf(tensor -> tensor.bytes() <= from);
       for (Tensor tensor : left) {
-        tensor
-            .file()
-            .willNeed(context, tensor.offset() + from, Math.min(SLICE, tensor.bytes() - from));
+        if (slice++ % readers == reader) {
+          request(context, tensor, from, Math.min(SLICE, tensor.bytes() - from));
+        }
       }
+    }
+  }
+
+  private void request(Context context, Tensor tensor, long from, long bytes) {
+    // Memory of the process cannot be dropped before it is read, so it must not hold more than a
+    // window and the tensors in use.
+    if (once && tensor.bytes() <= WINDOW) {
+      tensor.file().readOnce(context, tensor.offset() + from, bytes);
+    } else {
+      tensor.file().willNeed(context, tensor.offset() + from, bytes);
     }
   }
 
@@ -109,6 +150,6 @@ public final class ReadAhead implements AutoCloseable {
       stopped = true;
       notifyAll();
     }
-    thread.close();
+    threads.close();
   }
 }
