@@ -34,12 +34,16 @@ public final class ReadAhead implements AutoCloseable {
   /** Milliseconds between two looks at the reader. The fastest reads a tenth of a window then. */
   private static final long LOOK_MILLIS = 2;
 
+  /** How much larger the page cache is than the window of what is read past it, at least. */
+  private static final long CACHE_OF_WINDOW = 16;
+
   /** Threads that read past the page cache. Each waits for its own request. */
   private static final int DIRECT_READERS = 4;
 
   private final List<List<Tensor>> steps;
   private final LongSupplier position;
   private final boolean once;
+  private final long window;
   private final Background threads;
   private boolean stopped;
 
@@ -50,13 +54,14 @@ public final class ReadAhead implements AutoCloseable {
    * @param position returns how many bytes of the steps the reader has read, from any thread
    */
   public ReadAhead(List<List<Tensor>> steps, LongSupplier position) {
-    this(steps, position, false);
+    this(steps, position, false, WINDOW);
   }
 
-  private ReadAhead(List<List<Tensor>> steps, LongSupplier position, boolean once) {
+  private ReadAhead(List<List<Tensor>> steps, LongSupplier position, boolean once, long window) {
     this.steps = List.copyOf(steps);
     this.position = position;
     this.once = once;
+    this.window = window;
     this.threads = new Background("threegate-read-ahead", once ? DIRECT_READERS : 1);
   }
 
@@ -72,7 +77,9 @@ public final class ReadAhead implements AutoCloseable {
    */
   public static ReadAhead ofReleased(List<List<Tensor>> steps, LongSupplier position, long cache) {
     long bytes = steps.stream().flatMap(List::stream).distinct().mapToLong(Tensor::bytes).sum();
-    return new ReadAhead(steps, position, bytes > cache);
+    return bytes > cache
+        ? new ReadAhead(steps, position, true, Math.min(WINDOW, cache / CACHE_OF_WINDOW))
+        : new ReadAhead(steps, position);
   }
 
   /** Starts to read ahead. */
@@ -109,7 +116,7 @@ public final class ReadAhead implements AutoCloseable {
    * @return whether to go on
    */
   private synchronized boolean await(long begin, long previous) throws InterruptedException {
-    while (!stopped && begin - position.getAsLong() > WINDOW && position.getAsLong() < previous) {
+    while (!stopped && begin - position.getAsLong() > window && position.getAsLong() < previous) {
       wait(LOOK_MILLIS);
     }
     return !stopped;
@@ -135,9 +142,9 @@ public final class ReadAhead implements AutoCloseable {
   }
 
   private void request(Context context, Tensor tensor, long from, long bytes) {
-    // Memory of the process cannot be dropped before it is read, so it must not hold more than a
-    // window and the tensors in use.
-    if (once && tensor.bytes() <= WINDOW) {
+    // The kernel cannot take memory of the process before it is read, as it can take cached pages.
+    // So the process must hold no more than the window and a few tensors of its size.
+    if (once && tensor.bytes() <= window) {
       tensor.file().readOnce(context, tensor.offset() + from, bytes);
     } else {
       tensor.file().willNeed(context, tensor.offset() + from, bytes);

@@ -9,6 +9,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
@@ -18,35 +19,41 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 
 class ReadAheadTest {
-  private static final int BYTES = 9 << 20;
+  private static final int BYTES = 5 << 20;
+  private static final int TENSORS = 17;
 
   @TempDir Path directory;
 
   @Test
   void whatTheCacheCannotKeepIsReadPastItAndReleased() throws IOException, InterruptedException {
     Path file = directory.resolve("model.safetensors");
-    byte[] first = random(1);
-    byte[] second = random(2);
-    new SafetensorsWriter()
-        .tensor("a.weight", TensorType.U8, List.of((long) BYTES), first)
-        .tensor("b.weight", TensorType.U8, List.of((long) BYTES), second)
-        .write(file);
+    SafetensorsWriter writer = new SafetensorsWriter();
+    List<String> expected = new ArrayList<>();
+    for (int i = 0; i < TENSORS; i++) {
+      byte[] bytes = new byte[BYTES];
+      new Random(i).nextBytes(bytes);
+      writer.tensor("weight." + (char) ('a' + i), TensorType.U8, List.of((long) BYTES), bytes);
+      expected.add(HexFormat.of().formatHex(Digests.sha256().digest(bytes)));
+    }
+    writer.write(file);
     assumeThatCode(
             () ->
                 FileChannel.open(file, StandardOpenOption.READ, ExtendedOpenOption.DIRECT).close())
         .as("SKIPPED: the file system has no direct reads")
         .doesNotThrowAnyException();
     dropFromCache(file);
-    List<String> expected = List.of(sha256(first), sha256(second));
     try (Context context = Context.open(Context.Device.CPU, 1);
         Control control = Control.open(context);
         Checkpoint checkpoint = Checkpoint.open(context, file)) {
       List<Tensor> tensors = List.copyOf(checkpoint.tensors().values());
-      try (ReadAhead ahead = ReadAhead.ofReleased(List.of(tensors), () -> 0L, 2L * BYTES)) {
+      List<List<Tensor>> steps = List.of(tensors);
+      long all = (long) TENSORS * BYTES;
+      try (ReadAhead ahead = ReadAhead.ofReleased(steps, () -> 0L, all)) {
         ahead.start();
       }
       assertThat(mappingsOf(file)).as("files that the cache can keep").isEqualTo(1);
-      try (ReadAhead ahead = ReadAhead.ofReleased(List.of(tensors), () -> 0L, 2L * BYTES - 1)) {
+      dropFromCache(file);
+      try (ReadAhead ahead = ReadAhead.ofReleased(steps, () -> 0L, all - 1)) {
         ahead.start();
         for (int i = 0; i < 1000 && mappingsOf(file) < 2; i++) {
           Thread.sleep(10);
@@ -58,16 +65,6 @@ class ReadAheadTest {
       assertThat(mappingsOf(file)).as("after release").isEqualTo(1);
       assertThat(Digests.of(context, tensors, control)).isEqualTo(expected);
     }
-  }
-
-  private static byte[] random(int seed) {
-    byte[] bytes = new byte[BYTES];
-    new Random(seed).nextBytes(bytes);
-    return bytes;
-  }
-
-  private static String sha256(byte[] bytes) {
-    return HexFormat.of().formatHex(Digests.sha256().digest(bytes));
   }
 
   /** The library reads past the cache only what the cache does not have. */
