@@ -466,6 +466,10 @@ void bench_patch(tg_context* context, double bandwidth) {
     int64_t changed = 0;
     const double extracted =
         median(9, [&] { check(tg_patch_extract(context, &pair, &entries, &changed), context, "extracting"); });
+    const tg_patch_pair beside{sizeof(beside), before + 1, after + 1, kCount - 1, 0, 2, TG_PATCH_OVERWRITE};
+    const double misaligned =
+        median(9, [&] { check(tg_patch_extract(context, &beside, &entries, &changed), context, "extracting"); });
+    check(tg_patch_extract(context, &pair, &entries, &changed), context, "extracting");
     entries.count = changed;
     const double applied = median(9, [&] { check(tg_patch_apply(context, &entries, target, kCount), context, "applying"); });
     int64_t left = -1;
@@ -501,6 +505,7 @@ void bench_patch(tg_context* context, double bandwidth) {
     const std::string name = "patch of 2^29 bf16, " + std::to_string(percent) + " % changed, ";
     print((name + "extract, seconds").c_str(), extracted, "s");
     print((name + "extract, share of the copy bandwidth").c_str(), 4.0 * kCount / bandwidth / extracted, "");
+    print((name + "extract misaligned, share of the copy bandwidth").c_str(), 4.0 * kCount / bandwidth / misaligned, "");
     print((name + "apply, seconds").c_str(), applied, "s");
   }
   tg_context_destroy(host);

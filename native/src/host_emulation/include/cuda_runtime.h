@@ -170,6 +170,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function
                                              cudaDriverEntryPointQueryResult* result);
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total);
 cudaError_t cudaMalloc(void** memory, size_t bytes);
+cudaError_t cudaMallocManaged(void** memory, size_t bytes);
 cudaError_t cudaFree(void* memory);
 cudaError_t cudaMallocHost(void** memory, size_t bytes);
 cudaError_t cudaFreeHost(void* memory);
@@ -291,6 +292,11 @@ inline unsigned __vminu2(unsigned a, unsigned b) {
   return high << 16 | low;
 }
 inline int __ffs(int value) { return __builtin_ffs(value); }
+// The low word of both after a shift by less than 32 bits.
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned bits) {
+  const unsigned long long both = static_cast<unsigned long long>(high) << 32 | low;
+  return static_cast<unsigned>(both >> (bits & 31U));
+}
 inline unsigned __float_as_uint(float value) {
   unsigned bits;
   std::memcpy(&bits, &value, sizeof(bits));
