@@ -124,6 +124,7 @@ DenseFunctions load() {
 }
 
 void check_library(int status, const char* what) {
+  constexpr int kNotInitialised = 1;    // of both: the runtime has no device, or cannot use it
   constexpr int kAllocationFailed = 2;  // CUSOLVER_STATUS_ALLOC_FAILED. In cuBLAS it is 3
   constexpr int kCublasAllocationFailed = 3;
   if (status == 0) {
@@ -131,6 +132,9 @@ void check_library(int status, const char* what) {
   }
   if (status == kAllocationFailed || status == kCublasAllocationFailed) {
     throw Error(TG_OUT_OF_MEMORY, std::string(what) + ": the device has too little memory");
+  }
+  if (status == kNotInitialised) {
+    throw Error(TG_DEVICE, std::string(what) + " finds no device that it can use");
   }
   throw Error(TG_DEVICE, std::string(what) + " failed with status " + std::to_string(status));
 }
