@@ -15,6 +15,8 @@ void execute(const Launch& launch, const Task& body);
 // Shared memory that is not initialised, and the targets of copies that are not complete.
 constexpr int kPoison = 0xff;
 
+bool is_device_memory(const void* address);
+
 // For the instructions of warpgroup.cpp.
 int current_thread();
 uint64_t passed_barriers();  // of the block, by __syncthreads

@@ -179,15 +179,6 @@ Stream& stream_of(cudaStream_t handle) {
   return *handle;
 }
 
-bool is_on_device(const void* address) {
-  const auto next = device().blocks.upper_bound(static_cast<const unsigned char*>(address));
-  if (next == device().blocks.begin()) {
-    return false;
-  }
-  const auto block = std::prev(next);
-  return static_cast<const unsigned char*>(address) < block->first + block->second.bytes;
-}
-
 // Whether the kernel may have that much shared memory. More than 48 KiB must be asked for.
 bool has_shared_memory(const Launch& launch) {
   constexpr size_t kWithoutAsking = 48 << 10;
@@ -197,6 +188,15 @@ bool has_shared_memory(const Launch& launch) {
 }
 
 }  // namespace
+
+bool is_device_memory(const void* address) {
+  const auto next = device().blocks.upper_bound(static_cast<const unsigned char*>(address));
+  if (next == device().blocks.begin()) {
+    return false;
+  }
+  const auto block = std::prev(next);
+  return static_cast<const unsigned char*>(address) < block->first + block->second.bytes;
+}
 
 cudaError_t launch(const Launch& launch, const Task& thread) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
@@ -375,7 +375,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   if (device().sticky == cudaSuccess && bytes > 0) {
     ++device().copies;
     device().copied += bytes;
-    device().copied_to_host += emulation::is_on_device(from) && !emulation::is_on_device(to) ? bytes : 0;
+    device().copied_to_host += emulation::is_device_memory(from) && !emulation::is_device_memory(to) ? bytes : 0;
     stream_of(stream).add([=] {
       if (device().sticky == cudaSuccess) {
         std::memmove(to, from, bytes);

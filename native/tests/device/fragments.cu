@@ -1,7 +1,6 @@
 // threegate_fragments: checks the layouts of mma, ldmatrix and cp.async of this device against a plain product of small integers,
 // which is exact. On compute capability 9.0 it checks those of wgmma, its descriptions of matrices, and copies of boxes, too. It
 // needs no other part of the library, so that it tells a wrong layout from any other fault. Exits with 0 if all is right.
-#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -101,9 +100,11 @@ int wrong_entries(bool transposed) {
 constexpr int kStageSide = kBoxColumns;
 constexpr int kStageEntries = kStageSide * kStageSide;
 
-// c = a b as in multiply_kernel, where a is 64 x 64 and b has kColumns rows of 64 terms. Both are copied by the copy unit.
+// c = a b as in multiply_kernel, where a is 64 x 64 and b has kColumns rows of 64 terms. Both are copied by the copy unit, which
+// finds one map in global memory and the other one among the arguments.
 template <bool kTransposed, int kColumns>
-__global__ void __launch_bounds__(kWarpgroup) multiply_shared_kernel(const CUtensorMap* a, const CUtensorMap* b, float* c) {
+__global__ void __launch_bounds__(kWarpgroup)
+    multiply_shared_kernel(const CUtensorMap* a, const __grid_constant__ CUtensorMap b, float* c) {
 #if defined(THREEGATE_HOST_EMULATION) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
   struct Shared {
     uint16_t a[kStageEntries];
@@ -118,10 +119,9 @@ __global__ void __launch_bounds__(kWarpgroup) multiply_shared_kernel(const CUten
   __syncthreads();
   if (threadIdx.x == 0) {
     acquire_map(a);
-    acquire_map(b);
     arrive_and_announce(&shared.full, static_cast<int>(sizeof(shared.a) + sizeof(shared.b)));
     copy_box(shared.a, a, 0, 0, &shared.full);
-    copy_box(shared.b, b, 0, 0, &shared.full);
+    copy_box(shared.b, &b, 0, 0, &shared.full);
   }
   wait_for_phase(&shared.full, 0);
   constexpr int kNextOfA = kWarpgroupDepth * (kTransposed ? kSwizzledRow : 2) / 16;
@@ -165,16 +165,15 @@ int wrong_shared_entries() {
   in.reserve(bytes(codes));
   out.reserve(bytes(c));
   const auto* const matrices = reinterpret_cast<const uint16_t*>(in.get());
-  const std::array<CUtensorMap, 2> described{describe_matrix(matrices, kStageSide, kStageSide, kStageSide),
-                                             describe_matrix(matrices + kStageEntries, kColumns, kStageSide, kColumns)};
-  maps.reserve(bytes(described));
+  const CUtensorMap a = describe_matrix(matrices, kStageSide, kStageSide, kStageSide);
+  const CUtensorMap b = describe_matrix(matrices + kStageEntries, kColumns, kStageSide, kColumns);
+  maps.reserve(sizeof(a));
   check(cudaMemcpyAsync(in.get(), codes.data(), codes.size() * sizeof(codes[0]), cudaMemcpyHostToDevice, stream.get()),
         "copying");
-  check(cudaMemcpyAsync(maps.get(), described.data(), sizeof(described), cudaMemcpyHostToDevice, stream.get()), "copying");
-  const auto* const own = reinterpret_cast<const CUtensorMap*>(maps.get());
+  check(cudaMemcpyAsync(maps.get(), &a, sizeof(a), cudaMemcpyHostToDevice, stream.get()), "copying");
   constexpr int64_t kShared = (kCodes + 4) * int64_t{sizeof(uint16_t)} + kSwizzleAlignment;
-  check(launch(Shape{1, kWarpgroup, kShared}, stream.get(), multiply_shared_kernel<kTransposed, kColumns>, own, own + 1,
-               reinterpret_cast<float*>(out.get())),
+  check(launch(Shape{1, kWarpgroup, kShared}, stream.get(), multiply_shared_kernel<kTransposed, kColumns>,
+               reinterpret_cast<const CUtensorMap*>(maps.get()), b, reinterpret_cast<float*>(out.get())),
         "a product of a warpgroup");
   check(cudaMemcpyAsync(c.data(), out.get(), c.size() * sizeof(float), cudaMemcpyDeviceToHost, stream.get()), "copying");
   check(cudaStreamSynchronize(stream.get()), "a product of a warpgroup");
@@ -207,6 +206,7 @@ int run() {
   if (properties.major == 9 && properties.minor == 0) {
     wrong += wrong_shared_entries<false, 32>() + wrong_shared_entries<true, 32>();
     wrong += wrong_shared_entries<false, 64>() + wrong_shared_entries<true, 64>();
+    wrong += wrong_shared_entries<false, 80>() + wrong_shared_entries<true, 80>();
     wrong += wrong_shared_entries<false, 96>() + wrong_shared_entries<true, 96>();
     if (wrong > 0) {
       std::printf("THREEGATE_CUDA_PRODUCT=mma does without products of warpgroups\n");

@@ -10,49 +10,20 @@
 #include <string>
 #include <vector>
 
-#include "cuda/support/runtime.h"
 #include "cuda/svd/warpgroup_product.h"
+#include "emulated_array.h"
 #include "planted_products.h"
 
 namespace {
 
-using threegate::cuda::DeviceMemory;
 using namespace threegate::cuda;
 
-struct Order {
-  explicit Order(const char* order) { setenv("THREEGATE_EMULATED_ORDER", order, 1); }
-  ~Order() { unsetenv("THREEGATE_EMULATED_ORDER"); }
-};
-const std::vector<const char*> kOrders{"forward", "reverse", "1", "2", "3"};
-
-uint16_t bf16(float value) {
-  uint32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return static_cast<uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
-}
 float from_bf16(uint16_t code) {
   const uint32_t bits = uint32_t{code} << 16;
   float value = 0;
   std::memcpy(&value, &bits, sizeof(value));
   return value;
 }
-
-// Memory of the emulated device, which the host may read.
-template <typename T>
-class Array {
- public:
-  explicit Array(size_t count) : count_(count) {
-    memory_.reserve(static_cast<int64_t>(count * sizeof(T)));
-    std::memset(memory_.get(), 0xff, count * sizeof(T));
-  }
-  [[nodiscard]] T* get() const { return reinterpret_cast<T*>(memory_.get()); }
-  [[nodiscard]] size_t size() const { return count_; }
-  T& operator[](size_t i) const { return get()[i]; }
-
- private:
-  DeviceMemory memory_;
-  size_t count_;
-};
 
 // Squares small integers, whose sums are exact. Returns the number of wrong sums.
 int wrong_squares(planted::ProductBug bug, bool transposed) {

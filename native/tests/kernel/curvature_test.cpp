@@ -199,7 +199,7 @@ TEST(Curvature, SlopesAreThoseOfTheDefinition) {
 // some with factors. The samples are F16, whose numbers are two bf16 numbers.
 TEST(Curvature, ManyDirectionsAreIndependent) {
   std::mt19937_64 random(support::seed());
-  constexpr int64_t kTokens = 131;
+  constexpr int64_t kTokens = 261;
   constexpr int64_t kOutputs = 98;
   constexpr int64_t kInputs = 45;
   Stored input(kTokens, kInputs, TG_F32, random);

@@ -298,6 +298,9 @@ struct ProductWork {
   double2* sums;
 };
 
+// The order of place_of_sums is that of these threads.
+static_assert(kDownEach == 2 && kWarpsDown == 4 && kWarpsAcross == 2 && TileSums::kAcross == 4 && kThreads == 8 * kWarp);
+
 // Each thread adds to its float64 sums in memory, because it has registers for float32 sums only. They are in the order of the
 // threads, so that a warp reads and writes whole lines.
 template <int kTerms>

@@ -76,6 +76,12 @@ cudaError_t launch_project(const TokenPlanes& in, const VectorPlanes& vectors, i
 cudaError_t launch_row_products(const float* first, const float* second, int64_t stride, int64_t rows, int64_t length,
                                 double* slopes, cudaStream_t stream);
 
+// Where a fragment of sums lies in a tile, in units of what the lanes of a warp have: the one with rows 16 down + 8 half and
+// columns 8 across. A lane has row lane / 4 and columns lane % 4 * 2 and the next one of it.
+__device__ constexpr int place_of_sums(int down, int across, int half) {
+  return ((across % 4 * 2 + down % 2) * 2 + half) * 8 + down / 2 * 2 + across / 4;
+}
+
 // Adds the sum of left_t right_t^T over the first `tokens` tokens, a multiple of kPadding, to sums in the order of the threads:
 // kTileTokens x kTileVectors for each tile of `left` and each of `right`.
 cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, double2* sums,

@@ -105,6 +105,17 @@ __device__ inline void wait_for_products() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kLeft) : "memory");
 }
 
+// Moves registers of threads between warpgroups. All warps of a warpgroup do it. A warpgroup that takes some waits until others
+// have given them.
+template <int kRegisters>
+__device__ inline void take_registers() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
+}
+template <int kRegisters>
+__device__ inline void give_registers() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
+}
+
 // Asks for sums = a b, or sums += a b if `adds` is not 0. The matrix a is 64 x 16, or 16 x 64 if it is transposed, and b has 16
 // numbers for each of kColumns columns. Each lane has the sums of rows lane / 4 + 8 (i / 2) of the 16 rows of its warp, and
 // columns 8 j + lane % 4 * 2 + i % 2, at 4 j + i.
@@ -139,6 +150,26 @@ __device__ inline void multiply_add_shared(float (&sums)[32], uint64_t a, uint64
         "+f"(sums[15]), "+f"(sums[16]), "+f"(sums[17]), "+f"(sums[18]), "+f"(sums[19]), "+f"(sums[20]), "+f"(sums[21]),
         "+f"(sums[22]), "+f"(sums[23]), "+f"(sums[24]), "+f"(sums[25]), "+f"(sums[26]), "+f"(sums[27]), "+f"(sums[28]),
         "+f"(sums[29]), "+f"(sums[30]), "+f"(sums[31])
+      : "l"(a), "l"(b), "r"(adds), "n"(kTransposed ? 1 : 0));
+}
+template <bool kTransposed>
+__device__ inline void multiply_add_shared(float (&sums)[40], uint64_t a, uint64_t b, int adds) {
+  asm volatile(
+      "{\n"
+      ".reg .pred adds;\n"
+      "setp.ne.b32 adds, %42, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n80k16.f32.bf16.bf16 "
+      "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+      "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
+      "%32,%33,%34,%35,%36,%37,%38,%39}, "
+      "%40, %41, adds, 1, 1, %43, 0;\n"
+      "}"
+      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3]), "+f"(sums[4]), "+f"(sums[5]), "+f"(sums[6]), "+f"(sums[7]),
+        "+f"(sums[8]), "+f"(sums[9]), "+f"(sums[10]), "+f"(sums[11]), "+f"(sums[12]), "+f"(sums[13]), "+f"(sums[14]),
+        "+f"(sums[15]), "+f"(sums[16]), "+f"(sums[17]), "+f"(sums[18]), "+f"(sums[19]), "+f"(sums[20]), "+f"(sums[21]),
+        "+f"(sums[22]), "+f"(sums[23]), "+f"(sums[24]), "+f"(sums[25]), "+f"(sums[26]), "+f"(sums[27]), "+f"(sums[28]),
+        "+f"(sums[29]), "+f"(sums[30]), "+f"(sums[31]), "+f"(sums[32]), "+f"(sums[33]), "+f"(sums[34]), "+f"(sums[35]),
+        "+f"(sums[36]), "+f"(sums[37]), "+f"(sums[38]), "+f"(sums[39])
       : "l"(a), "l"(b), "r"(adds), "n"(kTransposed ? 1 : 0));
 }
 template <bool kTransposed>

@@ -10,25 +10,16 @@
 // a cycle at the peak rate of matrix units. Reading A to registers would save a fifth of that, but needs ldmatrix and its
 // transposed form again. A warp executes 344 instructions for a stage, a third of the issue slots.
 //
-// A chain of sums in the matrix units has 32 terms for each plane of vectors, as with mma. Longer ones lose accuracy, because the
-// units truncate: see record 99. While a warpgroup adds its chain to float32 sums, the other one multiplies.
-//
 // What was tried: four warpgroups with 64 rows each have 96 registers for a thread and spill. Two with 128 rows have 164, of 168
 // that 288 threads leave, so that no registers need to move from the copying warp to the others (setmaxnreg).
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
-#include "cuda/support/warpgroup.h"
+#include "cuda/support/warpgroup_pipeline.h"
 #include "product_epilogue.h"
 #include "warpgroup_product.h"
 
 namespace threegate::cuda {
 namespace {
-
-constexpr int kDepth = kBoxColumns;  // terms of the sum that are loaded at a time
-constexpr int kChain = 32;           // terms, for each plane of vectors, of a sum in the matrix units
-constexpr int kChainSteps = kChain / kWarpgroupDepth;
-constexpr int kWarpsEach = kWarpgroup / kWarp;
-constexpr int64_t kMostShared = int64_t{227} << 10;
 
 constexpr int kGroups = 2;
 
@@ -50,25 +41,8 @@ struct Block {
   static_assert(kSharedBytes <= kMostShared && sizeof(Stage) % kSwizzleAlignment == 0);
 };
 
-// The numbers of a thread in the pieces of its warpgroup.
 template <int kVectors, int kPieces>
-struct Sums {
-  float of[size_t{kPieces}][size_t{kVectors / 2}];
-};
-
-// The stage that is next, and the parity of its phase. Stages are used in turn, and a phase of each barrier is a use of its
-// stage.
-template <int kStages>
-struct Turn {
-  int stage = 0;
-  unsigned parity = 0;
-  __device__ void advance() {
-    if (++stage == kStages) {
-      stage = 0;
-      parity ^= 1U;
-    }
-  }
-};
+using Sums = WarpgroupSums<kPieces, 1, kVectors>;
 
 // Copies all stages of a tile, one plane of A after the other. One thread does it.
 template <int kVectors, int kPieces>
@@ -117,44 +91,17 @@ __device__ void add_product(typename Block<kVectors, kPieces>::Shared& shared, i
   if (terms - kParts < 0 || terms - kParts >= planes) {
     return;
   }
-  // What the start of a matrix moves by, in units of 16 bytes.
-  constexpr int kNextOfA = kWarpgroupDepth * (kTransposed ? kSwizzledRow : 2) / 16;
-  constexpr int kNextOfB = kWarpgroupDepth * 2 / 16;
-  constexpr int kNextPiece = kWarpgroupRows * kSwizzledRow / 16;
-  constexpr int kNextPart = kVectors * kSwizzledRow / 16;
   const int first = static_cast<int>(threadIdx.x) / kWarpgroup * kPieces;
 #pragma unroll 1
   for (int k = 0; k < length; k += kDepth) {
     const uint64_t a = describe_shared(shared.stages[turn.stage].a[first]);
     const uint64_t b = describe_shared(shared.stages[turn.stage].b);
     wait_for_phase(&shared.full[turn.stage], turn.parity);
-#pragma unroll
-    for (int piece = 0; piece < kPieces; ++piece) {
-#pragma unroll
-      for (int chain = 0; chain < kDepth / kChain; ++chain) {
-        float chain_sums[size_t{kVectors / 2}];
-        begin_products();
-#pragma unroll
-        for (int part = 0; part < kParts; ++part) {
-#pragma unroll
-          for (int i = 0; i < kChainSteps; ++i) {
-            const int step = chain * kChainSteps + i;
-            multiply_add_shared<kTransposed>(chain_sums, moved(a, piece * kNextPiece + step * kNextOfA),
-                                             moved(b, part * kNextPart + step * kNextOfB), part + i == 0 ? 0 : 1);
-          }
-        }
-        commit_products();
-        wait_for_products<0>();
-        // The last products of the stage have read it.
-        if (piece == kPieces - 1 && chain == kDepth / kChain - 1 && threadIdx.x % kWarp == 0) {
-          arrive(&shared.empty[turn.stage]);
-        }
-#pragma unroll
-        for (int i = 0; i < kVectors / 2; ++i) {
-          sums.of[piece][i] += chain_sums[i];
-        }
+    multiply_stage<kTransposed, kParts>(a, b, sums, [&] {
+      if (threadIdx.x % kWarp == 0) {
+        arrive(&shared.empty[turn.stage]);
       }
-    }
+    });
     turn.advance();
   }
 }
@@ -185,7 +132,7 @@ __device__ void stage_sums(const Sums<kVectors, kPieces>& sums, float* staged) {
     for (int j = 0; j < kVectors / 8; ++j) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        part[(vector + 8 * j + i % 2) * kStagedLength + row + i / 2 * 8] = sums.of[piece][4 * j + i];
+        part[(vector + 8 * j + i % 2) * kStagedLength + row + i / 2 * 8] = sums.of[piece][0][4 * j + i];
       }
     }
   }
