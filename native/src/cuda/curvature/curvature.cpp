@@ -34,12 +34,12 @@ tg_operand plain(const tg_matrix& values) {
 int64_t padded(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 int64_t tiles_of(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
 
-// Whether warpgroups multiply. Their tiles are larger, and half of the multiprocessors with one are as fast as all of them with
-// those of mma. THREEGATE_CUDA_PRODUCT=wgmma takes them for few tiles, too.
+// Whether warpgroups multiply. Their tiles are larger, and two thirds of the multiprocessors with one are as fast as all of them
+// with those of mma. THREEGATE_CUDA_PRODUCT=wgmma takes them for few tiles, too.
 bool has_warpgroups_for(const CudaSession& session, int64_t tiles) {
   static const char* const chosen = std::getenv("THREEGATE_CUDA_PRODUCT");
   const bool always = chosen != nullptr && std::strcmp(chosen, "wgmma") == 0;
-  return has_warpgroup_products(session.compute_capability) && (always || 2 * tiles >= session.multiprocessors);
+  return has_warpgroup_products(session.compute_capability) && (always || 3 * tiles >= int64_t{2} * session.multiprocessors);
 }
 
 // The bf16 terms that represent all numbers of a type, rounded to float32.
@@ -186,10 +186,10 @@ struct Formed {
     row_squares = layout.take<double>(dense_count * outputs);
     partial = layout.take<double>(dense_count * tiles * kPartialsOfTile * tokens);
     factors = layout.take<float>(rank * std::max(outputs, inputs));
-    left = take_vectors(layout, rank, kTileVectors, outputs, kPlanes);
-    right = take_vectors(layout, rank, kTileVectors, inputs, kPlanes);
-    of_inputs = layout.take<float>(tokens * right.tiles * kTileVectors);
-    of_gradients = layout.take<float>(tokens * left.tiles * kTileVectors);
+    left = take_vectors(layout, rank, kFactorVectors, outputs, kPlanes);
+    right = take_vectors(layout, rank, kFactorVectors, inputs, kPlanes);
+    of_inputs = layout.take<float>(tokens * right.tiles * kFactorVectors);
+    of_gradients = layout.take<float>(tokens * left.tiles * kFactorVectors);
     terms = layout.take<int32_t>(dense_count);
     slopes = layout.take<double>(count * tokens);
   }
@@ -419,7 +419,7 @@ class Slopes {
         partial += partials * stride;
       } else {
         const int64_t rank = rank_of(directions_[i]);
-        check(launch_row_products(formed.of_inputs + column, formed.of_gradients + column, formed.left.tiles * kTileVectors,
+        check(launch_row_products(formed.of_inputs + column, formed.of_gradients + column, formed.left.tiles * kFactorVectors,
                                   tokens, rank, slopes, stream),
               "slopes");
         column += rank;
@@ -491,7 +491,7 @@ class Products {
 
   [[nodiscard]] cudaError_t multiply(const CudaSession& session, int64_t tokens) const {
     const cudaStream_t stream = session.stream();
-    if (has_warpgroups_for(session, tiles_of(left_.columns, kProductRows) * right_planes_.tiles)) {
+    if (has_warpgroups_for(session, tiles_of(left_.columns, kProductRows) * tiles_of(right_.columns, kProductVectors))) {
       return launch_warpgroup_products(left_planes_, right_planes_, tokens, sums_, stream);
     }
     cudaError_t error = cudaSuccess;

@@ -10,6 +10,7 @@ namespace threegate::cuda {
 constexpr int kSlopeTokens = 256;   // tokens of a tile of slopes
 constexpr int kSlopeVectors = 160;  // rows of directions of such a tile, or 96 if they have three terms
 constexpr int kProductRows = 192;   // rows of a tile of sums of products
+constexpr int kProductVectors = 64;
 
 // As launch_slope_tiles, with the same partial slopes.
 cudaError_t launch_warpgroup_slopes(const SlopeWork& work, int32_t terms, cudaStream_t stream);

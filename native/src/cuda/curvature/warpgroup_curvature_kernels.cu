@@ -5,7 +5,7 @@
 //
 // A tile of slopes has 256 tokens. With directions of one or two terms it has 160 rows of them, and with three terms 96. A stage
 // of 64 inputs has 52, 72 or 68 KB for one, two or three terms, and 98, 142 or 135 flop for a byte. The cache then limits
-// products to 542, 782 or 745 Tflop/s, where curvature_kernels.cu has 235, 352 or 422. Two warpgroups have 128 tokens each. A
+// products to 542, 782 or 745 Tflop/s, where curvature_kernels.cu has 352, 469 or 470. Two warpgroups have 128 tokens each. A
 // thread has 160 sums, and 40 of a chain: a product has 80 rows, so that a chain of all 160 needs no registers. Its 64 rows of A
 // and 80 of B are 4.5 KB, which shared memory delivers in 36 of the 40 cycles of a product. With the copies that are 122 % of its
 // 128 bytes a cycle at the peak rate of the matrix units, for one term.
@@ -16,7 +16,7 @@
 // A tile of products has 192 rows and 64 columns, so that the running float64 sums stay in registers: 64 of a thread, beside 32
 // of float32 sums and 32 of a chain. With three terms, which weighted tokens have, a stage of 64 tokens has 48 KB and 96 flop for
 // a byte: 528 Tflop/s. Two terms have 422, and one has 264. In curvature_kernels.cu each 512 tokens read and write the float64
-// sums, which limits it to 300, 235 and 140. Larger tiles with sums in memory would have less: 256 x 128 have 85 flop for a byte.
+// sums, which limits it to 352, 281 and 176. Larger tiles with sums in memory would have less: 256 x 128 have 85 flop for a byte.
 //
 // What was tried: one warp that copies leaves 168 registers to slopes, as ptxas counts whole warpgroups. 840 bytes are spilled
 // then. A warpgroup that copies has 24 of them, so that the others have 240 or, for products, 160.
@@ -43,7 +43,7 @@ struct SlopeTile {
 
 template <int kTerms>
 struct ProductTile {
-  static constexpr int kVectors = static_cast<int>(kTileVectors);
+  static constexpr int kVectors = kProductVectors;
   using Pipe = Pipeline<3, kProductRows, kTerms * kVectors>;
   using Sums = WarpgroupSums<Pipe::kPieces, 1, kVectors>;
   static_assert(Pipe::kPieces == 1);
@@ -198,6 +198,7 @@ struct ProductWork {
 };
 
 constexpr int kPiecesOfTile = static_cast<int>(kTileTokens) / kWarpgroupRows;
+constexpr int kColumnsOfTile = static_cast<int>(kTileVectors) / kProductVectors;  // of tiles of warpgroups
 
 // Copies all stages of a tile of products. Pieces of 64 rows are numbered over all tiles of the left factor.
 template <int kTerms>
@@ -228,8 +229,9 @@ __device__ void copy_products(typename ProductTile<kTerms>::Pipe::Shared& shared
         }
 #pragma unroll 1
         for (int part = 0; part < parts; ++part) {
-          copy_box(stage.b + part * Tile::kVectors * kDepth, &maps.b, k, (column * work.right.planes + part) * Tile::kVectors,
-                   full);
+          const int tile = column / kColumnsOfTile * work.right.planes + part;
+          copy_box(stage.b + part * Tile::kVectors * kDepth, &maps.b, k,
+                   (tile * kColumnsOfTile + column % kColumnsOfTile) * Tile::kVectors, full);
         }
         turn.advance();
       }
@@ -249,13 +251,15 @@ __device__ void add_blocks(typename ProductTile<kTerms>::Pipe::Shared& shared, c
   const int tile = piece / kPiecesOfTile;
   const int down = piece % kPiecesOfTile * kWarpsEach + warp % kWarpsEach;
   const bool is_there = tile < work.left.tiles;  // the last tile may have rows that are not there
-  double2* const own = work.sums + (column * work.left.tiles + tile) * (kTileTokens * kTileVectors / 2) + threadIdx.x % kWarp;
+  const int64_t tile_of_sums = column / kColumnsOfTile * work.left.tiles + tile;
+  double2* const own = work.sums + tile_of_sums * (kTileTokens * kTileVectors / 2) +
+                       place_of_sums(down, column % kColumnsOfTile * kFragments, 0) * kWarp + threadIdx.x % kWarp;
   double2 running[size_t{kFragments}][2];
 #pragma unroll
   for (int j = 0; j < kFragments; ++j) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      running[j][half] = is_there ? own[place_of_sums(down, j, half) * kWarp] : double2{0, 0};
+      running[j][half] = is_there ? own[place_of_sums(0, j, half) * kWarp] : double2{0, 0};
     }
   }
   Turn<Tile::Pipe::kStages> turn;
@@ -278,7 +282,7 @@ __device__ void add_blocks(typename ProductTile<kTerms>::Pipe::Shared& shared, c
     for (int j = 0; j < kFragments; ++j) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        own[place_of_sums(down, j, half) * kWarp] = running[j][half];
+        own[place_of_sums(0, j, half) * kWarp] = running[j][half];
       }
     }
   }
@@ -321,8 +325,8 @@ template <int kTerms>
 cudaError_t launch_products(const ProductWork& work, const Maps& maps, cudaStream_t stream) {
   using Pipe = typename ProductTile<kTerms>::Pipe;
   const int64_t down = quotient(work.left.tiles * kTileTokens, kProductRows);
-  return launch({down * work.right.tiles, Pipe::kThreads, Pipe::kSharedBytes}, stream, warpgroup_token_products_kernel<kTerms>,
-                work, maps, static_cast<unsigned>(down));
+  return launch({down * kColumnsOfTile * work.right.tiles, Pipe::kThreads, Pipe::kSharedBytes}, stream,
+                warpgroup_token_products_kernel<kTerms>, work, maps, static_cast<unsigned>(down));
 }
 
 }  // namespace
@@ -343,7 +347,7 @@ cudaError_t launch_warpgroup_slopes(const SlopeWork& work, int32_t terms, cudaSt
 
 cudaError_t launch_warpgroup_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, double2* sums,
                                       cudaStream_t stream) {
-  const Maps maps{describe_vectors(left, kWarpgroupRows), describe_vectors(right, static_cast<int>(kTileVectors))};
+  const Maps maps{describe_vectors(left, kWarpgroupRows), describe_vectors(right, kProductVectors)};
   const ProductWork work{left, right, static_cast<int32_t>(tokens), sums};
   switch (right.planes) {
     case 1:
