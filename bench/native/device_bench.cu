@@ -397,6 +397,7 @@ void bench_curvature(tg_context* context, double bandwidth) {
   const double work = 2.0 * kTokens * kSide * kSide;
   print("slopes of 16384 tokens along 8 directions of 4096 x 4096, seconds", slope_time, "s");
   print("slopes, share of the float32 rate", kDirections * work / slope_time / rate, "");
+  print("slopes, products of bf16 numbers", kDirections * work / slope_time, "flop/s");
   tg_workspace_size more{sizeof(more), 0, 0};
   check(tg_token_products_workspace(context, &samples.gradient, &samples.input, &more), context, "products");
   const Workspace room(more);
@@ -407,6 +408,8 @@ void bench_curvature(tg_context* context, double bandwidth) {
   });
   print("F V of 16384 tokens, 4096 x 4096, seconds", product_time, "s");
   print("F V, share of the float32 rate", work / product_time / rate, "");
+  // Weighted inputs are three bf16 numbers each.
+  print("F V, products of bf16 numbers", 3 * work / product_time, "flop/s");
 
   constexpr int64_t kCount = int64_t{1} << 28;
   const Device streams = device_memory(5 * 4 * kCount);
