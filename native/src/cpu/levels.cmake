@@ -25,6 +25,8 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
   # These may fuse multiplications: variants differ in last bits, as those of OpenBLAS do.
   threegate_variant(svd/reduction_avx2.cpp -mavx2 -mfma)
   threegate_variant(svd/reduction_avx512.cpp -mavx2 -mfma ${avx512})
+  threegate_variant(svd/two_stages_avx2.cpp -mavx2 -mfma)
+  threegate_variant(svd/two_stages_avx512.cpp -mavx2 -mfma ${avx512})
   threegate_variant(svd/gram_bf16_avx512.cpp -mavx2 -mfma ${avx512} -mavx512bf16 ${quiet})
   threegate_variant(svd/implicit_gram_avx2.cpp -mavx2 -mfma)
   threegate_variant(svd/implicit_gram_avx512.cpp -mavx2 -mfma ${avx512} ${quiet})
