@@ -199,20 +199,25 @@ void TwoStages<T>::update(int64_t first) const {
   });
 }
 
-// Multiplies the rest of the matrix with the reflections of a panel. Each part of the result has a part of the rows and one of
-// the columns, of the lower triangle.
+// Multiplies the rest of the matrix with the reflections of a panel. Each part of the result takes blocks of its rows and of its
+// columns, of the lower triangle. Sums of kBlock products are added to it, which rounds less than one long sum.
 template <typename T>
 void TwoStages<T>::multiply(int64_t first) const {
   const BlasFunctions<T>& functions = blas().functions<T>();
-  in_parts((order_ - 1) / kBlock - first / kBlock + 1, [&](int64_t part) {
-    const int64_t begin = std::max(first, (first / kBlock + part) * kBlock);
-    const int64_t end = std::min(order_, (first / kBlock + part + 1) * kBlock);
-    T* out = images_ + (begin - first) * kImages + kBand;
-    functions.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(end - begin), kBand, blas_size(order_ - begin), T{1},
-                   row_of(begin) + begin, blas_size(order_), images_ + (begin - first) * kImages, kImages, T{0}, out, kImages);
-    if (begin > first) {
-      functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(end - begin), kBand, blas_size(begin - first), T{1},
-                     row_of(begin) + first, blas_size(order_), images_, kImages, T{1}, out, kImages);
+  const int64_t offset = first / kBlock;
+  const int64_t blocks = (order_ - 1) / kBlock - offset + 1;
+  const auto begin_of = [&](int64_t block) { return std::max(first, (offset + block) * kBlock); };
+  const auto end_of = [&](int64_t block) { return std::min(order_, (offset + block + 1) * kBlock); };
+  in_parts(blocks, [&](int64_t part) {
+    const int64_t begin = begin_of(part);
+    const int64_t count = end_of(part) - begin;
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t from = begin_of(block);
+      const bool left = block < part;
+      functions.gemm(CblasRowMajor, left ? CblasNoTrans : CblasTrans, CblasNoTrans, blas_size(count), kBand,
+                     blas_size(end_of(block) - from), T{1}, left ? row_of(begin) + from : row_of(from) + begin, blas_size(order_),
+                     images_ + (from - first) * kImages, kImages, block == 0 ? T{0} : T{1},
+                     images_ + (begin - first) * kImages + kBand, kImages);
     }
   });
 }
