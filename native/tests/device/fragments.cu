@@ -1,14 +1,18 @@
 // threegate_fragments: checks the layouts of mma, ldmatrix and cp.async of this device against a plain product of small integers,
 // which is exact. On compute capability 9.0 it checks those of wgmma, its descriptions of matrices, and copies of boxes, too. It
-// needs no other part of the library, so that it tells a wrong layout from any other fault. Exits with 0 if all is right.
+// also checks conversions of all codes of narrow formats, and of float32 numbers about the limits of rounding to bf16. It needs
+// no other part of the library, so that it tells a wrong instruction from any other fault. Exits with 0 if all is right.
 #include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <random>
 #include <vector>
 
+#include "common/dtype.h"
+#include "cuda/support/entries.h"
 #include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/tensor_map.h"
@@ -194,6 +198,82 @@ int wrong_shared_entries() {
   return wrong;
 }
 
+constexpr uint32_t kCodes16 = 1U << 16;
+constexpr uint32_t kCodes8 = 1U << 8;
+constexpr uint32_t kRounded = 9 * kCodes16;  // numbers that are rounded
+constexpr int kConverting = 256;
+
+// Numbers beside every bf16 number and beside its midpoint to the next one.
+TG_HOST_DEVICE float rounded_number(uint32_t i) {
+  const uint32_t low[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x4000, 0xc000, 0x1234};
+  return bit_cast<float>((i % kCodes16) << 16 | low[i / kCodes16]);
+}
+
+// What instructions make of codes, in words as wide as kernels use them.
+struct Converted {
+  float f16[kCodes16];
+  float e4m3[kCodes8];
+  float e4m3_by_bits[kCodes8];
+  float e5m2[kCodes8];
+  uint32_t rounded[kRounded / 2];
+  float larger[kCodes16];
+};
+
+__global__ void __launch_bounds__(kConverting) convert_kernel(Converted* to) {
+  const uint32_t i = blockIdx.x * kConverting + threadIdx.x;
+  if (i < kCodes16 / 2) {
+    Format<TG_F16>::widen_word(2 * i | (2 * i + 1) << 16, to->f16 + 2 * i);
+  }
+  if (i < kCodes8 / 4) {
+    const uint32_t codes = 4 * i * 0x01010101U + 0x03020100U;
+    Format<TG_F8_E4M3>::widen_word(codes, to->e4m3 + 4 * i);
+    Format<TG_F8_E5M2>::widen_word(codes, to->e5m2 + 4 * i);
+  }
+  if (i < kCodes8) {
+    to->e4m3_by_bits[i] = widen_e4m3_by_bits(i);
+  }
+  if (i < kRounded / 2) {
+    to->rounded[i] = round_two_to_bf16(rounded_number(2 * i), rounded_number(2 * i + 1));
+  }
+  if (i < kCodes16) {
+    to->larger[i] = larger_or_nan(1.5F, bf16_to_float(static_cast<uint16_t>(i)));
+  }
+}
+
+// The bits of NaN are those of the device.
+bool is_same(float found, float wanted) {
+  return wanted != wanted ? found != found : bit_cast<uint32_t>(found) == bit_cast<uint32_t>(wanted);
+}
+
+int wrong_conversions() {
+  const StreamOwner stream = make_stream();
+  DeviceMemory memory;
+  memory.reserve(sizeof(Converted));
+  auto* const device = reinterpret_cast<Converted*>(memory.get());
+  const auto found = std::make_unique<Converted>();
+  check(launch(Shape{kRounded / 2 / kConverting, kConverting}, stream.get(), convert_kernel, device), "conversions");
+  check(cudaMemcpyAsync(found.get(), device, sizeof(*found), cudaMemcpyDeviceToHost, stream.get()), "copying");
+  check(cudaStreamSynchronize(stream.get()), "conversions");
+  int wrong = 0;
+  for (uint32_t code = 0; code < kCodes16; ++code) {
+    const float bf16_number = bf16_to_float(static_cast<uint16_t>(code));
+    wrong += is_same(found->f16[code], f16_to_float(static_cast<uint16_t>(code))) ? 0 : 1;
+    wrong += is_same(found->larger[code], bf16_number <= 1.5F ? 1.5F : bf16_number) ? 0 : 1;
+  }
+  for (uint32_t code = 0; code < kCodes8; ++code) {
+    const float e4m3 = f8_e4m3_to_float(static_cast<uint8_t>(code));
+    wrong += is_same(found->e4m3[code], e4m3) && is_same(found->e4m3_by_bits[code], e4m3) ? 0 : 1;
+    wrong += is_same(found->e5m2[code], f8_e5m2_to_float(static_cast<uint8_t>(code))) ? 0 : 1;
+  }
+  for (uint32_t i = 0; i < kRounded; ++i) {
+    const float number = rounded_number(i);
+    const uint32_t wanted = number != number ? 0x7fffU : uint32_t{float_to_bf16(number)};
+    wrong += (found->rounded[i / 2] >> (i % 2 * 16) & 0xffffU) == wanted ? 0 : 1;
+  }
+  std::printf("conversions, %d of %u wrong\n", wrong, 2 * kCodes16 + 2 * kCodes8 + kRounded);
+  return wrong;
+}
+
 int run() {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, 0), "the device's properties");
@@ -204,6 +284,7 @@ int run() {
                 kEntries);
     wrong += own;
   }
+  wrong += wrong_conversions();
   if (properties.major == 9 && properties.minor == 0) {
     wrong += wrong_shared_entries<false, 32>() + wrong_shared_entries<true, 32>();
     wrong += wrong_shared_entries<false, 64>() + wrong_shared_entries<true, 64>();
