@@ -397,6 +397,7 @@ void bench_curvature(tg_context* context, double bandwidth) {
   const double work = 2.0 * kTokens * kSide * kSide;
   print("slopes of 16384 tokens along 8 directions of 4096 x 4096, seconds", slope_time, "s");
   print("slopes, share of the float32 rate", kDirections * work / slope_time / rate, "");
+  print("slopes, products of bf16 numbers", kDirections * work / slope_time, "flop/s");
   tg_workspace_size more{sizeof(more), 0, 0};
   check(tg_token_products_workspace(context, &samples.gradient, &samples.input, &more), context, "products");
   const Workspace room(more);
@@ -407,6 +408,8 @@ void bench_curvature(tg_context* context, double bandwidth) {
   });
   print("F V of 16384 tokens, 4096 x 4096, seconds", product_time, "s");
   print("F V, share of the float32 rate", work / product_time / rate, "");
+  // Weighted inputs are three bf16 numbers each.
+  print("F V, products of bf16 numbers", 3 * work / product_time, "flop/s");
 
   constexpr int64_t kCount = int64_t{1} << 28;
   const Device streams = device_memory(5 * 4 * kCount);
@@ -466,6 +469,10 @@ void bench_patch(tg_context* context, double bandwidth) {
     int64_t changed = 0;
     const double extracted =
         median(9, [&] { check(tg_patch_extract(context, &pair, &entries, &changed), context, "extracting"); });
+    const tg_patch_pair beside{sizeof(beside), before + 1, after + 1, kCount - 1, 0, 2, TG_PATCH_OVERWRITE};
+    const double misaligned =
+        median(9, [&] { check(tg_patch_extract(context, &beside, &entries, &changed), context, "extracting"); });
+    check(tg_patch_extract(context, &pair, &entries, &changed), context, "extracting");
     entries.count = changed;
     const double applied = median(9, [&] { check(tg_patch_apply(context, &entries, target, kCount), context, "applying"); });
     int64_t left = -1;
@@ -501,6 +508,7 @@ void bench_patch(tg_context* context, double bandwidth) {
     const std::string name = "patch of 2^29 bf16, " + std::to_string(percent) + " % changed, ";
     print((name + "extract, seconds").c_str(), extracted, "s");
     print((name + "extract, share of the copy bandwidth").c_str(), 4.0 * kCount / bandwidth / extracted, "");
+    print((name + "extract misaligned, share of the copy bandwidth").c_str(), 4.0 * kCount / bandwidth / misaligned, "");
     print((name + "apply, seconds").c_str(), applied, "s");
   }
   tg_context_destroy(host);

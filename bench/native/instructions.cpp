@@ -31,15 +31,17 @@ float entry(uint64_t index) {
 
 struct Inputs {
   std::vector<uint16_t> base;
-  std::vector<uint16_t> few;   // 1 % changed
-  std::vector<uint16_t> many;  // 20 % changed
-  std::vector<float> wide;     // the base and a little more in float32
+  std::vector<uint16_t> few;     // 1 % changed
+  std::vector<uint16_t> many;    // 20 % changed
+  std::vector<float> wide;       // the base and a little more in float32
+  std::vector<uint16_t> scaled;  // the base with a scale of each column, 1 to 2
   bench::Context context = bench::open_context();
   bench::Memory host;
   tg_operand before{};
   tg_operand after{};
   tg_operand changed{};
   tg_operand masters{};
+  tg_operand columns{};
   std::vector<uint64_t> mask = std::vector<uint64_t>(256 * 5, 0);
   std::vector<uint64_t> set = std::vector<uint64_t>(256 * 5, 0x5555555555555555U);
 
@@ -49,7 +51,10 @@ struct Inputs {
       few.push_back(static_cast<uint16_t>(base.back() + (mix(~i) % 100 == 0 ? 1 : 0)));
       many.push_back(static_cast<uint16_t>(base.back() + (mix(~i) % 5 == 0 ? 1 : 0)));
       wide.push_back(bench::from_bf16(base.back()) * (1 + 1e-3F * entry(~i)));
+      const uint64_t column = i % static_cast<uint64_t>(kShape.columns);
+      scaled.push_back(bench::to_bf16(bench::from_bf16(base.back()) * (1 + static_cast<float>(mix(column) % 256) / 256)));
     }
+    columns = bench::operand(scaled, kShape);
     before = bench::operand(base, kShape);
     after = bench::operand(few, kShape);
     changed = bench::operand(many, kShape);
@@ -138,10 +143,15 @@ TG_CASE case_magnitude_overlaps() {
   in().require(tg_magnitude_overlaps(in().context.get(), &in().before, &sets, TG_MAGNITUDE_CODES, codes.data(), counts.data(),
                                      counts.data() + TG_MAGNITUDE_CODES, &found));
 }
-TG_CASE case_change_model() {
-  const int32_t ends[] = {0x3c00, 0x3c40, 0x3c80, 0x3cc0, TG_MAGNITUDE_CODES};
-  const tg_change_model model{sizeof(model), &in().before, in().mask.data(), nullptr, 5, &ends[0]};
-  std::vector<double> logits_of(static_cast<size_t>(kShape.rows + kShape.columns) + 5);
+void change_model(const tg_operand& base, bool scores) {
+  std::vector<int32_t> ends;
+  for (int32_t end = 0x3a00; end < 0x3d80; end += 0x10) {
+    ends.push_back(end);
+  }
+  ends.push_back(TG_MAGNITUDE_CODES);
+  const auto bins = static_cast<int64_t>(ends.size());
+  const tg_change_model model{sizeof(model), &base, in().mask.data(), nullptr, bins, ends.data()};
+  std::vector<double> logits_of(static_cast<size_t>(kShape.rows + kShape.columns + bins));
   tg_change_logits logits{sizeof(logits),
                           logits_of.data(),
                           logits_of.data() + kShape.rows,
@@ -155,10 +165,16 @@ TG_CASE case_change_model() {
   const tg_workspace work =
       in().workspace([&](tg_workspace_size* size) { return tg_change_workspace(in().context.get(), &model, size); });
   in().require(tg_change_fit(in().context.get(), &model, &until, &work, &logits));
-  const uint64_t* sets[] = {in().set.data()};
-  tg_change_score_result score{};
-  in().require(tg_change_score(in().context.get(), &model, &logits, &sets[0], 1, &work, &score));
+  in().require(logits.status);
+  if (scores) {
+    const uint64_t* sets[] = {in().set.data()};
+    tg_change_score_result score{};
+    in().require(tg_change_score(in().context.get(), &model, &logits, &sets[0], 1, &work, &score));
+  }
 }
+TG_CASE case_change_model() { change_model(in().before, true); }
+// Columns and bins of magnitudes are coupled.
+TG_CASE case_change_model_scales() { change_model(in().columns, false); }
 TG_CASE case_rescaling() {
   std::vector<double> factors(static_cast<size_t>(kShape.rows + kShape.columns));
   tg_rescaling result{};
@@ -187,6 +203,7 @@ int main() {
   case_diff_bf16_many();
   case_diff_f32_bf16();
   case_diff_f32_f32();
+  in().diff(in().before, in().changed);  // fills the mask of the cases below
   case_blake3();
   case_sha256();
   case_svd();
@@ -194,6 +211,7 @@ int main() {
   case_mask_principal();
   case_magnitude_overlaps();
   case_change_model();
+  case_change_model_scales();
   case_rescaling();
   case_patch_extract();
   return 0;

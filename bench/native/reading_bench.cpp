@@ -100,7 +100,7 @@ using Words [[gnu::vector_size(32)]] = uint64_t;
 
 uint64_t sum(const char* data, int64_t bytes) {
   Words parts[4] = {};
-  for (int64_t i = 0; i < bytes; i += sizeof parts) {
+  for (int64_t i = 0; i < bytes; i += int64_t{sizeof parts}) {
     Words words[4];
     std::memcpy(words, data + i, sizeof words);
     for (int j = 0; j < 4; ++j) {

@@ -37,6 +37,30 @@ class ContextMemory {
   std::vector<uint8_t> host_;
 };
 
+// Zeros in that memory, of any size.
+class ContextZeros {
+ public:
+  explicit ContextZeros(int64_t bytes) {
+    if (tests_device()) {
+      EXPECT_EQ(0, TG_ON_DEVICE(tg_test_allocate_zeros)(0, &device_, static_cast<size_t>(bytes)));
+    } else {
+      host_.emplace(static_cast<size_t>(bytes));
+    }
+  }
+  ~ContextZeros() {
+    if (device_ != nullptr) {
+      EXPECT_EQ(0, TG_ON_DEVICE(tg_test_free)(0, device_));
+    }
+  }
+  ContextZeros(const ContextZeros&) = delete;
+  ContextZeros& operator=(const ContextZeros&) = delete;
+  [[nodiscard]] uint8_t* get() const { return static_cast<uint8_t*>(device_ != nullptr ? device_ : host_->data()); }
+
+ private:
+  void* device_ = nullptr;
+  std::optional<ZeroPages> host_;
+};
+
 }  // namespace support
 
 #endif  // THREEGATE_TESTS_CONTEXT_MEMORY_H

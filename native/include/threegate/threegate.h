@@ -55,7 +55,7 @@ extern "C" {
  * with every library of the same SONAME whose version is not lower than that of the header that the program was compiled
  * with. Changes that would break a compiled program change the SONAME.
  */
-#define TG_ABI_VERSION 20
+#define TG_ABI_VERSION 21
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -409,7 +409,13 @@ TG_API tg_status tg_mapped_file_open(tg_context* context, const char* path, tg_m
 /** Returns TG_IO if the size or the modification time of the file has changed, or mapped bytes were lost, since it was opened. */
 TG_API tg_status tg_mapped_file_check(tg_context* context, tg_mapped_file* file);
 
-/** Tells the operating system that [offset, offset + bytes) will be read soon (`needed` is 1) or no longer (0). */
+/**
+ * Says that [offset, offset + bytes) will be read soon (`needed` is 1 or 2) or no longer (0).
+ *
+ * With 2, the call reads the range past the page cache, into memory of the process that replaces the pages of the mapping. That
+ * is for files that the cache could not keep. The memory is released when the range is no longer needed, or with the file. Where
+ * a file system has no direct reads, 2 is the same as 1. Several threads may call this for one file.
+ */
 TG_API tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes, int32_t needed);
 
 /**
@@ -633,6 +639,15 @@ typedef struct tg_svd_start {
    * square matrix these are the left singular vectors.
    */
   tg_matrix basis;
+  /** The matrix that was decomposed, with the shape of the new one. NULL if it is not at hand. Read on the CPU only. */
+  const tg_operand* base;
+  /**
+   * F64 or F32: row i is the singular vector of the long side that belongs to values[i]. rank + 16 rows suffice, and more
+   * are not read. Without `base` it is not read.
+   */
+  tg_matrix images;
+  /** The residual that tg_svd certified for these triplets. Without `base` it is not read. */
+  double residual;
 } tg_svd_start;
 
 /** Writes the memory that tg_svd_track needs with the same arguments to `workspace_size`. */
@@ -651,8 +666,16 @@ TG_API tg_status tg_svd_track_workspace(tg_context* context, const tg_operand* m
  * side (a sixth, if the tolerance is below 1e-5 and the long side above four short ones), the matrix is decomposed as by tg_svd.
  * `method` of the result tells which way was taken.
  *
- * The certificate proves that the results are singular triplets. That they are the leading ones relies on the start and on
- * the random directions. A direction that is new and only slightly above the others can be missed.
+ * With a base, the first step multiplies only the entries that differ from it, because the products of the base follow from its
+ * triplets. Both matrices must be plain bf16, without a matrix to subtract. At most a sixteenth of the entries of any 64 rows
+ * may differ, `images` needs rank + 16 rows, and the tolerance is at least 1e-5. `residual` is part of the certificate. If that
+ * is beyond the tolerance, one pass over the matrix corrects all vectors and gives their residuals. The triplets are known to
+ * be the leading ones up to the tolerance: any other direction has less than values[rank + 16] and a bound of the norm of the
+ * difference. Where one of these conditions fails, the base is not used. The workspace has a list of the entries that differ,
+ * of a quarter of the bytes of the matrix.
+ *
+ * Otherwise the certificate proves that the results are singular triplets. That they are the leading ones relies on the start
+ * and on the random directions. A direction that is new and only slightly above the others can be missed.
  */
 TG_API tg_status tg_svd_track(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
                               const tg_svd_options* options, const tg_svd_start* starts, tg_control* control,

@@ -118,6 +118,8 @@ template <>
 inline constexpr int64_t kFirstSize<tg_capabilities> = 992;  // without blas_file
 template <>
 inline constexpr int64_t kFirstSize<tg_change_model> = 40;  // without bin_ends
+template <>
+inline constexpr int64_t kFirstSize<tg_svd_start> = 56;  // without base, images and residual
 
 // Throws INVALID_ARGUMENT unless the struct is not null and has the size that this library was built with.
 template <typename Struct>

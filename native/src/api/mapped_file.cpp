@@ -12,7 +12,9 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "api/context.h"
 
@@ -20,6 +22,7 @@ namespace threegate {
 namespace {
 
 constexpr int64_t kReadAtOnce = int64_t{1} << 24;  // bytes between two looks for a cancellation
+constexpr int64_t kUnit = int64_t{2} << 20;        // a huge page
 
 // The mapped ranges, in a list that a signal handler may walk. Nodes are reused and never freed.
 struct Range {
@@ -128,6 +131,143 @@ class Descriptor {
   throw_io(path, std::string(what) + ": " + std::strerror(errno));
 }
 
+// Parts of a mapping that were read past the page cache. A part is read into new memory with huge pages, which then takes the
+// place of the mapped pages. Readers of the mapping see the same bytes before and after. Parts are whole units of 2 MiB of
+// addresses, so that the kernel moves entries for huge pages. Filling the page cache takes several times the processor time of
+// this, and drops other files from it.
+class UncachedUnits {
+ public:
+  UncachedUnits(int descriptor, char* data, int64_t bytes) : descriptor_(descriptor), data_(data) {
+    const auto address = static_cast<int64_t>(reinterpret_cast<uintptr_t>(data));
+    first_ = (kUnit - address % kUnit) % kUnit;
+    units_.resize(static_cast<size_t>(std::max<int64_t>(0, (bytes - first_) / kUnit)), kFile);
+  }
+
+  // Reads the units that a range overlaps, but for those that were read before or are in the page cache. Returns false if some
+  // are left to the page cache.
+  bool read(int64_t offset, int64_t bytes) {
+    const size_t end = unit_after(offset + bytes);
+    bool complete = offset >= first_ && offset + bytes <= offset_of(units_.size());
+    for (size_t begin = unit_at(offset); begin < end;) {
+      size_t next = begin;
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (; next < end && units_[next] == kFile && !is_cached(next); ++next) {
+          units_[next] = kReading;
+        }
+      }
+      if (next == begin) {
+        complete = complete && !is_cached(begin);
+        ++begin;
+        continue;
+      }
+      const bool done = replace(begin, next);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      std::fill(units_.begin() + static_cast<std::ptrdiff_t>(begin), units_.begin() + static_cast<std::ptrdiff_t>(next),
+                done ? kMemory : kFile);
+      complete = complete && done;
+      begin = next;
+    }
+    return complete;
+  }
+
+  // Maps the file again in each unit that ends in a range. A unit with the begin of another range stays for its readers. Then
+  // calls `drop` with each part of the range that is not in memory of its own.
+  template <typename Drop>
+  void release(int64_t offset, int64_t bytes, Drop drop) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const size_t end = unit_after(offset + bytes);
+    int64_t rest = offset;
+    for (size_t unit = unit_at(offset); unit < end; ++unit) {
+      if (units_[unit] == kFile) {
+        continue;
+      }
+      const bool ends = offset_of(unit + 1) <= offset + bytes;
+      if (units_[unit] == kMemory && ends && map_file(unit)) {
+        units_[unit] = kFile;
+        continue;
+      }
+      drop(rest, std::min(offset_of(unit), offset + bytes));
+      rest = offset_of(unit + 1);
+    }
+    drop(rest, offset + bytes);
+  }
+
+ private:
+  enum State : uint8_t { kFile, kReading, kMemory };
+
+  [[nodiscard]] int64_t offset_of(size_t unit) const { return first_ + static_cast<int64_t>(unit) * kUnit; }
+  [[nodiscard]] size_t unit_at(int64_t offset) const {
+    return static_cast<size_t>(std::max<int64_t>(0, offset - first_) / kUnit);
+  }
+  [[nodiscard]] size_t unit_after(int64_t offset) const {
+    return std::min(units_.size(), static_cast<size_t>(std::max<int64_t>(0, offset - first_ + kUnit - 1) / kUnit));
+  }
+
+  // Whether the page cache has the begin of a unit. The kernel says yes for all files that the user may not write. A read that
+  // must not wait would tell without that, but it makes the kernel read ahead.
+  [[nodiscard]] bool is_cached(size_t unit) const {
+    unsigned char resident = 0;
+    return mincore(data_ + offset_of(unit), 1, &resident) == 0 && (resident & 1U) != 0;
+  }
+
+  // Another opening of the same file, as flags belong to an opening. It fails where the file system has no direct reads.
+  int direct_descriptor() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!direct_) {
+      direct_.emplace(open(("/proc/self/fd/" + std::to_string(descriptor_)).c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT));
+    }
+    return direct_->get();
+  }
+
+  bool replace(size_t begin, size_t end) {
+    const int direct = direct_descriptor();
+    const auto bytes = (end - begin) * static_cast<size_t>(kUnit);
+    if (direct < 0) {
+      return false;
+    }
+    // One unit more than needed, so that a part of it is aligned.
+    void* memory = mmap(nullptr, bytes + kUnit, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+      return false;
+    }
+    const auto address = reinterpret_cast<uintptr_t>(memory);
+    const size_t before = (kUnit - address % kUnit) % kUnit;
+    char* aligned = static_cast<char*>(memory) + before;
+    munmap(memory, before);
+    munmap(aligned + bytes, kUnit - before);
+    madvise(aligned, bytes, MADV_HUGEPAGE);
+    size_t filled = 0;
+    while (filled < bytes) {
+      const ssize_t count = pread(direct, aligned + filled, bytes - filled, offset_of(begin) + static_cast<int64_t>(filled));
+      if (count <= 0) {
+        if (count < 0 && errno == EINTR) {
+          continue;
+        }
+        break;  // an error, or the file became shorter: the mapping tells its readers
+      }
+      filled += static_cast<size_t>(count);
+    }
+    if (filled < bytes || mprotect(aligned, bytes, PROT_READ) != 0 ||
+        mremap(aligned, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, data_ + offset_of(begin)) == MAP_FAILED) {
+      munmap(aligned, bytes);
+      return false;
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool map_file(size_t unit) const {
+    return mmap(data_ + offset_of(unit), kUnit, PROT_READ, MAP_SHARED | MAP_FIXED, descriptor_, offset_of(unit)) != MAP_FAILED;
+  }
+
+  int descriptor_;
+  char* data_;
+  int64_t first_ = 0;  // offset of the first whole unit
+  std::mutex mutex_;
+  std::vector<State> units_;
+  std::optional<Descriptor> direct_;
+};
+
 }  // namespace
 }  // namespace threegate
 
@@ -150,6 +290,7 @@ struct tg_mapped_file {
         threegate::throw_errno(path, "cannot map");
       }
       range = threegate::publish_range(data, opened.st_size);
+      uncached.emplace(descriptor.get(), static_cast<char*>(data), opened.st_size);
     }
     ++threegate::live_objects().objects;
   }
@@ -209,6 +350,7 @@ struct tg_mapped_file {
   struct stat opened {};
   void* data = nullptr;
   threegate::Range* range = nullptr;
+  std::optional<threegate::UncachedUnits> uncached;  // none for an empty file
 };
 
 namespace threegate {
@@ -255,20 +397,26 @@ tg_status tg_mapped_file_check(tg_context* context, tg_mapped_file* file) {
 tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes, int32_t needed) {
   return threegate::guarded_call(context, [&] {
     threegate::require(file != nullptr, "file", "NULL", "it must be an open mapped file");
+    threegate::require(needed >= 0 && needed <= 2, "needed", std::to_string(needed), "it must be 0, 1 or 2");
     file->require_range(offset, bytes);
-    const int64_t size = file->opened.st_size;
     if (bytes == 0) {
       return;
     }
+    // This is only advice. If the kernel ignores it, only the speed changes.
+    const auto advise = [&](int64_t begin, int64_t end, int advice) {
+      if (end > begin) {
+        madvise(static_cast<char*>(file->data) + begin, static_cast<size_t>(end - begin), advice);
+      }
+    };
     const int64_t page = sysconf(_SC_PAGESIZE);
-    // A needed range is widened to whole pages. A range that is no longer needed is narrowed, because its neighbours may still be
-    // read.
-    const int64_t begin = (needed != 0 ? offset : offset + page - 1) / page * page;
-    const int64_t end = needed != 0 || offset + bytes == size ? offset + bytes : (offset + bytes) / page * page;
-    if (end > begin) {
-      // This is only advice. If the kernel ignores it, only the speed changes.
-      madvise(static_cast<char*>(file->data) + begin, static_cast<size_t>(end - begin),
-              needed != 0 ? MADV_WILLNEED : MADV_DONTNEED);
+    if (needed == 0) {
+      // Only whole pages, because their neighbours may still be read.
+      file->uncached->release(offset, bytes, [&](int64_t begin, int64_t end) {
+        const bool last = end == file->opened.st_size;
+        advise((begin + page - 1) / page * page, last ? end : end / page * page, MADV_DONTNEED);
+      });
+    } else if (needed == 1 || !file->uncached->read(offset, bytes)) {
+      advise(offset / page * page, offset + bytes, MADV_WILLNEED);
     }
   });
 }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <vector>
 
 #include "api/context.h"
 #include "api/operand.h"
@@ -32,11 +33,28 @@ struct Batch {
   tg_svd_result* results;
 };
 
+std::string name_of_start(int64_t i) { return "starts[" + std::to_string(i) + "]"; }
+
+// The base and its vectors of the long side.
+void require_base(const tg_matrix& matrix, const tg_svd_start& start, const std::string& name) {
+  require_operand(start.base, name + ".base");
+  require(start.base->values.rows == matrix.rows && start.base->values.columns == matrix.columns, (name + ".base").c_str(),
+          std::to_string(start.base->values.rows) + " x " + std::to_string(start.base->values.columns),
+          "it must have the shape of the matrix");
+  require_matrix(start.images, name + ".images");
+  require(start.images.dtype == TG_F64 || start.images.dtype == TG_F32, (name + ".images.dtype").c_str(),
+          std::to_string(start.images.dtype), "allowed are TG_F64 (1) and TG_F32 (2)");
+  require(start.images.columns == std::max(matrix.rows, matrix.columns), (name + ".images").c_str(),
+          std::to_string(start.images.rows) + " x " + std::to_string(start.images.columns),
+          "its rows must have the length of the long side");
+  require(start.residual >= 0 && start.residual < 1, (name + ".residual").c_str(), std::to_string(start.residual),
+          "it must not be below 0, and below 1");
+}
+
 void require_start(const Batch& batch, int64_t i) {
-  const std::string name = "starts[" + std::to_string(i) + "]";
+  const std::string name = name_of_start(i);
   const tg_svd_start& start = batch.starts[i];
   const int64_t short_side = std::min(batch.matrices[i].values.rows, batch.matrices[i].values.columns);
-  require_struct(&start, name.c_str());
   require(start.values != nullptr, (name + ".values").c_str(), "NULL", "min(rows, columns) values are required");
   require_matrix(start.basis, name + ".basis");
   require(start.basis.dtype == TG_F64 || start.basis.dtype == TG_F32, (name + ".basis.dtype").c_str(),
@@ -46,6 +64,21 @@ void require_start(const Batch& batch, int64_t i) {
           ("it must be " + std::to_string(short_side) + " x " + std::to_string(short_side)).c_str());
   require(batch.options[i].vectors == 1 && batch.results[i].spectrum == nullptr, ("options[" + std::to_string(i) + "]").c_str(),
           "without vectors or with a spectrum", "tracking needs vectors and no spectrum");
+  if (start.base != nullptr) {
+    require_base(batch.matrices[i].values, start, name);
+  }
+}
+
+// Copies of starts, which are shorter in older headers.
+std::vector<tg_svd_start> read_starts(const tg_svd_start* starts, int64_t count) {
+  require(starts != nullptr || count == 0, "starts", "NULL", "count elements are required");
+  const auto* next = reinterpret_cast<const uint8_t*>(starts);
+  std::vector<tg_svd_start> copies;
+  for (int64_t i = 0; i < count; ++i) {
+    copies.push_back(read_struct(reinterpret_cast<const tg_svd_start*>(next), name_of_start(i).c_str()));
+    next += copies.back().size;
+  }
+  return copies;
 }
 
 // What needs a square of the short side is limited.
@@ -116,8 +149,9 @@ int matrices_at_once(const ThreadPool& pool, const Batch& batch) { return batch.
 int64_t bytes_each(const Batch& batch) {
   int64_t bytes = 64;
   for (int64_t i = 0; i < batch.count; ++i) {
-    bytes = std::max(bytes, svd::workspace_bytes(batch.matrices[i], batch.options[i], batch.starts != nullptr, batch.results[i],
-                                                 longest_whole()));
+    bytes = std::max(
+        bytes, svd::workspace_bytes(batch.matrices[i], batch.options[i], batch.starts == nullptr ? nullptr : batch.starts + i,
+                                    batch.results[i], longest_whole()));
   }
   return bytes;
 }
@@ -196,7 +230,12 @@ void solve(tg_context* context, const Batch& batch, tg_control* control, const t
     batch.results[i].status = TG_NOT_CONVERGED;
   }
   for (int64_t i = 0; i < batch.count && batch.starts != nullptr; ++i) {
-    require_on_host(*context, batch.starts[i].basis.data, "starts[" + std::to_string(i) + "].basis.data");
+    const tg_svd_start& start = batch.starts[i];
+    require_on_host(*context, start.basis.data, name_of_start(i) + ".basis.data");
+    if (start.base != nullptr) {
+      require_operand_on_host(*context, start.base, name_of_start(i) + ".base");
+      require_on_host(*context, start.images.data, name_of_start(i) + ".images.data");
+    }
   }
   if (context->cuda != nullptr) {
     solve_on_device(*context->cuda, batch, control);
@@ -215,6 +254,9 @@ void solve(tg_context* context, const Batch& batch, tg_control* control, const t
     require_intact_operand(batch.matrices[i]);
     if (batch.subtracted != nullptr) {
       require_intact_operand(batch.subtracted[i]);
+    }
+    if (batch.starts != nullptr && batch.starts[i].base != nullptr) {
+      require_intact_operand(*batch.starts[i].base);
     }
   }
   require_success(batch);
@@ -244,8 +286,8 @@ tg_status tg_svd_track_workspace(tg_context* context, const tg_operand* matrices
                                  const tg_svd_options* options, const tg_svd_start* starts, const tg_svd_result* results,
                                  tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
-    threegate::require(starts != nullptr || count == 0, "starts", "NULL", "count elements are required");
-    threegate::query(context, {matrices, subtracted, count, options, starts, const_cast<tg_svd_result*>(results)},
+    const std::vector<tg_svd_start> copies = threegate::read_starts(starts, count);
+    threegate::query(context, {matrices, subtracted, count, options, copies.data(), const_cast<tg_svd_result*>(results)},
                      workspace_size);
   });
 }
@@ -254,8 +296,8 @@ tg_status tg_svd_track(tg_context* context, const tg_operand* matrices, const tg
                        const tg_svd_options* options, const tg_svd_start* starts, tg_control* control,
                        const tg_workspace* workspace, tg_svd_result* results) {
   return threegate::guarded_call(context, [&] {
-    threegate::require(starts != nullptr || count == 0, "starts", "NULL", "count elements are required");
-    threegate::solve(context, {matrices, subtracted, count, options, starts, results}, control, workspace);
+    const std::vector<tg_svd_start> copies = threegate::read_starts(starts, count);
+    threegate::solve(context, {matrices, subtracted, count, options, copies.data(), results}, control, workspace);
   });
 }
 

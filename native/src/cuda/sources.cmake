@@ -36,4 +36,6 @@ set(THREEGATE_CUDA_KERNEL_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/svd/small_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/svd/vector_kernels.cu)
 # For compute capability 9.0 alone, whose instructions no other one has.
-set(THREEGATE_CUDA_WARPGROUP_SOURCES ${CMAKE_CURRENT_LIST_DIR}/svd/warpgroup_product_kernels.cu)
+set(THREEGATE_CUDA_WARPGROUP_SOURCES
+  ${CMAKE_CURRENT_LIST_DIR}/curvature/warpgroup_curvature_kernels.cu
+  ${CMAKE_CURRENT_LIST_DIR}/svd/warpgroup_product_kernels.cu)

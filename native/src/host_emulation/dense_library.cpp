@@ -31,6 +31,13 @@ EXPORTED int cublasDgemm_v2(void*, int transpose_a, int transpose_b, int m, int 
   return 0;
 }
 
+EXPORTED int cublasDsyrk_v2(void*, int triangle, int transpose, int n, int k, const double* alpha, const double* a, int lda,
+                            const double* beta, double* c, int ldc) {
+  cblas_dsyrk(CblasColMajor, triangle == 0 ? CblasLower : CblasUpper, transposition(transpose), n, k, *alpha, a, lda, *beta, c,
+              ldc);
+  return 0;
+}
+
 EXPORTED int cusolverDnCreate(void** handle) { return create(handle); }
 EXPORTED int cusolverDnDestroy(void*) { return 0; }
 EXPORTED int cusolverDnSetStream(void*, void*) { return 0; }

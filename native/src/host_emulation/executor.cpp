@@ -1,8 +1,10 @@
-// Runs the blocks of a kernel one after the other, and the threads of a block as fibers. A fiber yields at barriers and at
-// operations of a warp. THREEGATE_EMULATED_ORDER selects the order of threads: "forward", "reverse", or a number that is the seed
-// of a random order. A kernel that lacks a barrier gives other results in another order.
+// Runs the clusters of a kernel one after the other, and the threads of all blocks of a cluster as fibers. Most clusters are
+// single blocks. A fiber yields at barriers and at operations of a warp. THREEGATE_EMULATED_ORDER selects the order of threads:
+// "forward", "reverse", or a number that is the seed of a random order. A kernel that lacks a barrier gives other results in
+// another order.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -35,7 +37,8 @@ constexpr size_t kStackBytes = size_t{256} << 10;
 // caches. At a distance of a power of two, the same place of all stacks has one set, and each switch of threads misses.
 constexpr size_t kStackStride = kStackBytes + size_t{17} * 64;
 constexpr int kWarp = 32;
-constexpr int kMaxThreads = 1024;
+constexpr int kMaxThreads = 1024;          // of a block
+constexpr int kMaxThreadsTogether = 2048;  // of a cluster
 // Shared memory that a launch asks for lies behind other shared memory, and a device promises no more than this alignment of it.
 constexpr size_t kSharedBegin = 128;
 constexpr size_t kSharedAlignment = 1024;
@@ -50,10 +53,20 @@ struct Copy {
 struct Thread {
   void* pointer = nullptr;
   uint3 index{};
+  int block = 0;  // of the cluster
   void* fake_stack = nullptr;
   bool finished = false;
   int copy_group = 0;
   std::vector<Copy> copies;
+  bool at_cluster_barrier = false;  // it has arrived, and not waited
+  uint64_t cluster_phase = 0;       // of the barrier at which it arrived
+};
+
+struct Block {
+  uint3 index{};
+  int running = 0;
+  std::vector<int> at_barrier;
+  uint64_t passed_barriers = 0;
 };
 
 struct Warp {
@@ -66,46 +79,74 @@ class Executor {
  public:
   ~Executor() {
     if (stacks_ != nullptr) {
-      munmap(stacks_, kMaxThreads * kStackStride);
+      munmap(stacks_, kMaxThreadsTogether * kStackStride);
     }
   }
 
   void run(const Launch& launch, const Task& body) {
     const std::lock_guard<std::mutex> lock(mutex_);
     count_ = static_cast<int>(launch.block.x * launch.block.y * launch.block.z);
+    blocks_.resize(launch.cluster);
     body_ = &body;
     gridDim = launch.grid;
     blockDim = launch.block;
-    shared_.reset(launch.shared_bytes == 0 ? nullptr : new unsigned char[launch.shared_bytes + kSharedMargin]);
     shared_bytes_ = launch.shared_bytes;
+    shared_.reset(launch.shared_bytes == 0 ? nullptr : new unsigned char[shared_room()]);
     prepare();
-    const uint64_t blocks = uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
+    const uint64_t clusters = uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z / launch.cluster;
     const char* order = std::getenv("THREEGATE_EMULATED_ORDER");
-    for (uint64_t i = 0; i < blocks; ++i) {
+    const char* last = std::getenv("THREEGATE_EMULATED_LAST_BLOCKS");
+    const uint64_t most = last == nullptr ? clusters : std::strtoull(last, nullptr, 10) / launch.cluster;
+    const uint64_t count = std::min<uint64_t>(clusters, most);
+    for (uint64_t i = 0; i < count; ++i) {
       order_.restart(order, i);
-      run_block(is_backwards(order) ? blocks - 1 - i : i, launch);
+      run_cluster(is_backwards(order) ? clusters - 1 - i : clusters - count + i);
     }
     shared_.reset();
   }
 
-  // Memory beyond the end is not valid.
-  [[nodiscard]] SharedWindow window() const {
+  // Memory beyond the end is not valid. The same offset from the base is the same place in each block of a cluster.
+  [[nodiscard]] SharedWindow window(int block) const {
     if (shared_.get() == nullptr) {
       return {};
     }
     const auto at = reinterpret_cast<uintptr_t>(shared_.get());
-    auto* const base = shared_.get() + (kSharedAlignment - at % kSharedAlignment) % kSharedAlignment;
+    auto* const base = shared_.get() + (kSharedAlignment - at % kSharedAlignment) % kSharedAlignment +
+                       static_cast<size_t>(block) * shared_stride();
     return {base, base + kSharedBegin, base + kSharedBegin + shared_bytes_};
   }
-  [[nodiscard]] void* shared() const { return window().begin; }
 
   void barrier() {
-    if (++waiting_ == running_) {
-      release_barrier();
+    Block& own = blocks_[static_cast<size_t>(block_)];
+    own.at_barrier.push_back(current_);
+    if (static_cast<int>(own.at_barrier.size()) == own.running) {
+      own.at_barrier.pop_back();
+      release_barrier(block_);
     } else {
-      at_barrier_.push_back(current_);
       suspend();
     }
+  }
+
+  void arrive_at_cluster() {
+    Thread& own = thread();
+    if (own.at_cluster_barrier) {
+      fail("a thread arrives twice at the barrier of its cluster");
+    }
+    own.at_cluster_barrier = true;
+    own.cluster_phase = cluster_phase_;
+    ++arrived_;
+    end_cluster_phase_if_complete();
+  }
+  void wait_for_cluster() {
+    Thread& own = thread();
+    if (!own.at_cluster_barrier) {
+      fail("a thread waits at the barrier of its cluster without an arrival");
+    }
+    if (own.cluster_phase == cluster_phase_) {
+      at_cluster_barrier_.push_back(current_);
+      suspend();
+    }
+    own.at_cluster_barrier = false;
   }
 
   void collective(const char* name, unsigned mask, void* argument, void (*complete)(void* const arguments[32])) {
@@ -133,7 +174,10 @@ class Executor {
   }
 
   [[nodiscard]] int current() const { return current_; }
-  [[nodiscard]] uint64_t passed_barriers() const { return passed_barriers_; }
+  [[nodiscard]] int threads() const { return count_; }
+  [[nodiscard]] int block() const { return block_; }
+  [[nodiscard]] const std::vector<Block>& blocks() const { return blocks_; }
+  [[nodiscard]] uint64_t cluster_phase() const { return cluster_phase_; }
 
   void sleep() {
     asleep_.push_back(current_);
@@ -156,12 +200,20 @@ class Executor {
     if (!own.copies.empty()) {
       fail("a thread ended before its copies were complete");
     }
-    asynchronous::end_thread(current_);
+    asynchronous::end_thread();
     own.finished = true;
     --running_;
-    if (running_ > 0 && waiting_ == running_) {
-      release_barrier();
+    Block& block = blocks_[static_cast<size_t>(block_)];
+    if (--block.running == 0) {
+      asynchronous::end_block();
+    } else if (static_cast<int>(block.at_barrier.size()) == block.running) {
+      release_barrier(block_);
     }
+    // The barrier of the cluster is for threads that have not ended.
+    if (own.at_cluster_barrier && own.cluster_phase == cluster_phase_) {
+      --arrived_;
+    }
+    end_cluster_phase_if_complete();
     suspend(true);
     fail("a finished thread continued");
   }
@@ -172,67 +224,104 @@ class Executor {
     return text != nullptr && (std::string(text) == "reverse" || (std::strtoull(text, nullptr, 10) & 1U) != 0);
   }
 
-  void release_barrier() {
-    races::pass_barrier();
-    ++passed_barriers_;
-    waiting_ = 0;
-    ready_.insert(ready_.end(), at_barrier_.begin(), at_barrier_.end());
-    at_barrier_.clear();
+  void release(std::vector<int>& waiting) {
+    ready_.insert(ready_.end(), waiting.begin(), waiting.end());
+    waiting.clear();
+  }
+  void release_barrier(int block) {
+    races::pass_barrier(block);
+    Block& own = blocks_[static_cast<size_t>(block)];
+    ++own.passed_barriers;
+    release(own.at_barrier);
+  }
+  void end_cluster_phase_if_complete() {
+    if (arrived_ == 0 || arrived_ < running_) {
+      return;
+    }
+    races::pass_cluster_barrier();
+    asynchronous::pass_cluster_barrier();
+    for (Block& block : blocks_) {
+      ++block.passed_barriers;
+    }
+    ++cluster_phase_;
+    arrived_ = 0;
+    release(at_cluster_barrier_);
   }
 
+  // From the shared memory of a block to that of the next one of its cluster.
+  [[nodiscard]] size_t shared_stride() const {
+    return (kSharedBegin + shared_bytes_ + 2 * kSharedAlignment - 1) / kSharedAlignment * kSharedAlignment;
+  }
+  [[nodiscard]] size_t shared_room() const { return (blocks_.size() - 1) * shared_stride() + shared_bytes_ + kSharedMargin; }
+
   void prepare() {
-    if (count_ % kWarp != 0 || count_ > kMaxThreads) {
-      fail("blocks must consist of whole warps and have at most 1024 threads");
+    const int together = count_ * static_cast<int>(blocks_.size());
+    if (count_ % kWarp != 0 || count_ > kMaxThreads || together > kMaxThreadsTogether) {
+      fail("blocks must consist of whole warps and have at most 1024 threads, and clusters at most 2048");
     }
     if (stacks_ == nullptr) {
-      void* const memory =
-          mmap(nullptr, kMaxThreads * kStackStride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      void* const memory = mmap(nullptr, kMaxThreadsTogether * kStackStride, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (memory == MAP_FAILED) {
         fail("no memory for stacks");
       }
       stacks_ = static_cast<unsigned char*>(memory);
-      threads_.resize(kMaxThreads);
+      threads_.resize(kMaxThreadsTogether);
     }
-    for (unsigned i = 0; i < static_cast<unsigned>(count_); ++i) {
-      threads_[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+    for (int thread = 0; thread < together; ++thread) {
+      const auto i = static_cast<unsigned>(thread % count_);
+      threads_[static_cast<size_t>(thread)].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+      threads_[static_cast<size_t>(thread)].block = thread / count_;
     }
     const auto first_stack = reinterpret_cast<uintptr_t>(stacks_);
-    races::begin_launch(count_, {first_stack, first_stack + kMaxThreads * kStackStride});
+    races::begin_launch(count_, static_cast<int>(blocks_.size()),
+                        {first_stack, first_stack + kMaxThreadsTogether * kStackStride});
   }
 
   // The lowest address of the stack of a thread.
   [[nodiscard]] unsigned char* stack(int thread) const { return stacks_ + static_cast<size_t>(thread) * kStackStride; }
 
-  void run_block(uint64_t index, const Launch& launch) {
-    blockIdx = {static_cast<unsigned>(index % launch.grid.x), static_cast<unsigned>(index / launch.grid.x % launch.grid.y),
-                static_cast<unsigned>(index / launch.grid.x / launch.grid.y)};
+  void run_cluster(uint64_t index) {
+    const uint64_t first = index * blocks_.size();
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+      const uint64_t at = first + i;
+      blocks_[i].index = {static_cast<unsigned>(at % gridDim.x), static_cast<unsigned>(at / gridDim.x % gridDim.y),
+                          static_cast<unsigned>(at / gridDim.x / gridDim.y)};
+      blocks_[i].running = count_;
+      blocks_[i].passed_barriers = 0;
+    }
     if (shared_) {
-      std::memset(shared_.get(), kPoison, launch.shared_bytes + kSharedMargin);
+      std::memset(shared_.get(), kPoison, shared_room());
 #if defined(__SANITIZE_ADDRESS__)
-      auto* end = static_cast<unsigned char*>(shared()) + launch.shared_bytes;
-      __asan_unpoison_memory_region(shared_.get(), launch.shared_bytes + kSharedMargin);
-      __asan_poison_memory_region(end, static_cast<size_t>(shared_.get() + launch.shared_bytes + kSharedMargin - end));
+      __asan_unpoison_memory_region(shared_.get(), shared_room());
+      for (size_t i = 0; i < blocks_.size(); ++i) {
+        const auto block = static_cast<int>(i);
+        const unsigned char* const end = window(block).end;
+        const unsigned char* const next = i + 1 < blocks_.size() ? window(block + 1).begin : shared_.get() + shared_room();
+        __asan_poison_memory_region(end, static_cast<size_t>(next - end));
+      }
 #endif
     }
-    const auto shared_begin = reinterpret_cast<uintptr_t>(shared());
-    races::begin_block(index, {shared_begin, shared_begin + launch.shared_bytes});
-    running_ = count_;
-    waiting_ = 0;
-    warps_.assign(static_cast<size_t>(count_ / kWarp), Warp{});
-    asynchronous::begin_block(count_);
+    const int last = static_cast<int>(blocks_.size()) - 1;
+    races::begin_cluster(first, {reinterpret_cast<uintptr_t>(window(0).begin), reinterpret_cast<uintptr_t>(window(last).end)});
+    running_ = count_ * (last + 1);
+    arrived_ = 0;
+    cluster_phase_ = 0;
+    warps_.assign(static_cast<size_t>(running_ / kWarp), Warp{});
+    asynchronous::begin_cluster(count_, last + 1);
     asleep_.clear();
     unhurried_.clear();
     ready_.clear();
-    for (int i = 0; i < count_; ++i) {
+    const int together = running_;
+    for (int i = 0; i < together; ++i) {
       begin(i);
       ready_.push_back(i);
     }
     current_ = -1;
     suspend();
-    asynchronous::end_block();
 #if defined(__SANITIZE_ADDRESS__)
     if (shared_) {
-      __asan_unpoison_memory_region(shared_.get(), launch.shared_bytes + kSharedMargin);
+      __asan_unpoison_memory_region(shared_.get(), shared_room());
     }
 #endif
   }
@@ -243,6 +332,7 @@ class Executor {
     Thread& thread = threads_[static_cast<size_t>(index)];
     thread.finished = false;
     thread.copy_group = 0;
+    thread.at_cluster_barrier = false;
     thread.fake_stack = nullptr;
     auto* top = reinterpret_cast<void**>(stack(index) + kStackBytes);
 #if defined(__SANITIZE_ADDRESS__)
@@ -265,14 +355,14 @@ class Executor {
 #endif
   }
 
-  // Continues with the next thread that can run, or with run_block if all have finished.
+  // Continues with the next thread that can run, or with run_cluster if all have finished.
   void suspend([[maybe_unused]] bool last = false) {
     const int from = current_;
     int to = -1;
     if (ready_.empty()) {
       ready_.swap(unhurried_);
     }
-    while (ready_.empty() && running_ > 0 && asynchronous::complete_copy(order_)) {
+    while (ready_.empty() && running_ > 0 && asynchronous::complete_one(order_)) {
     }
     if (!ready_.empty()) {
       const size_t at = order_.pick(ready_.size());
@@ -302,17 +392,20 @@ class Executor {
     __sanitizer_start_switch_fiber(last ? nullptr : fake, to < 0 ? main_bottom_ : stack(to), to < 0 ? main_bytes_ : kStackBytes);
 #endif
     current_ = to;
-    races::run_thread(to);
     set_index();
+    races::run_thread(to, block_);
     emulation_switch(save, load);
 #if defined(__SANITIZE_ADDRESS__)
     finish_switch(*fake);
 #endif
   }
 
-  void set_index() const {
+  void set_index() {
     if (current_ >= 0) {
-      threadIdx = threads_[static_cast<size_t>(current_)].index;
+      const Thread& own = threads_[static_cast<size_t>(current_)];
+      block_ = own.block;
+      threadIdx = own.index;
+      blockIdx = blocks_[static_cast<size_t>(block_)].index;
     }
   }
 
@@ -320,19 +413,21 @@ class Executor {
   unsigned char* stacks_ = nullptr;
   std::vector<Thread> threads_;
   std::vector<Warp> warps_;
+  std::vector<Block> blocks_;  // of the cluster
   std::vector<int> ready_;
-  std::vector<int> at_barrier_;
+  std::vector<int> at_cluster_barrier_;
   std::vector<int> asleep_;
   std::vector<int> unhurried_;
-  uint64_t passed_barriers_ = 0;
+  int arrived_ = 0;  // at the barrier of the cluster
+  uint64_t cluster_phase_ = 0;
   ThreadOrder order_;
   const Task* body_ = nullptr;
   std::unique_ptr<unsigned char[]> shared_;
   size_t shared_bytes_ = 0;
-  int count_ = 0;
+  int count_ = 0;  // threads of a block
   int current_ = -1;
+  int block_ = 0;  // of the current thread
   int running_ = 0;
-  int waiting_ = 0;
   void* main_pointer_ = nullptr;
   [[maybe_unused]] void* main_fake_ = nullptr;
   [[maybe_unused]] const void* main_bottom_ = nullptr;
@@ -354,14 +449,21 @@ void execute(const Launch& launch, const Task& body) { executor().run(launch, bo
   std::fprintf(stderr, "emulated CUDA: %s%s (block %u, thread %u)\n", what, name, blockIdx.x, threadIdx.x);
   std::abort();
 }
-int current_thread() { return executor().current(); }
-uint64_t passed_barriers() { return executor().passed_barriers(); }
+int current_thread() { return executor().current() % executor().threads(); }
+int current_block() { return executor().block(); }
+int cluster_blocks() { return static_cast<int>(executor().blocks().size()); }
+bool has_ended(int block) { return executor().blocks()[static_cast<size_t>(block)].running == 0; }
+uint64_t passed_barriers() { return executor().blocks()[static_cast<size_t>(current_block())].passed_barriers; }
+uint64_t passed_cluster_barriers() { return executor().cluster_phase(); }
+bool has_arrived_at_cluster() { return executor().thread().at_cluster_barrier; }
+void arrive_at_cluster() { executor().arrive_at_cluster(); }
+void wait_for_cluster() { executor().wait_for_cluster(); }
 void sleep_until_woken() { executor().sleep(); }
 void let_others_run() { executor().let_others_run(); }
 void wake_all() { executor().wake_all(); }
-SharedWindow shared_window() { return executor().window(); }
+SharedWindow shared_window(int block) { return executor().window(block); }
 
-void* dynamic_shared_memory() { return executor().shared(); }
+void* dynamic_shared_memory() { return shared_window(current_block()).begin; }
 void block_barrier() { executor().barrier(); }
 void sync_warp(unsigned mask) {
   int nothing = 0;

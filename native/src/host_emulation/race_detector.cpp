@@ -32,13 +32,15 @@ using Page = std::array<Cell, kPageBytes>;
 // What a thread does between two points that order it with others.
 struct Segment {
   int thread;
-  uint32_t barriers;
+  int block;
+  uint32_t barriers;          // of its block and of the cluster
+  uint32_t cluster_barriers;  // these alone order threads of other blocks
   uint32_t warp_barriers;
 };
 
-// A block of the launch. Its segments begin with `first`. Those before `fenced` come before what another block does after an
-// atomic access to global memory.
-struct Block {
+// A cluster of the launch, by its first block. Its segments begin with `first`. Those before `fenced` come before what another
+// cluster does after an atomic access to global memory.
+struct Cluster {
   uint64_t number;
   uint32_t first;
   uint32_t fenced;
@@ -46,6 +48,7 @@ struct Block {
 };
 
 [[gnu::tls_model("initial-exec")]] thread_local int current = -1;
+int current_block = 0;  // of the cluster
 Range stacks{};
 bool instrumented = false;  // whether there are kernels that call the functions below
 
@@ -75,35 +78,44 @@ Range own_data() {
 
 class Detector {
  public:
-  void begin_launch(int threads) {
+  void begin_launch(int threads, int blocks) {
     if (pages_.size() > kMostPages || next_ > kMostSegments) {
       pages_.clear();
       cached_ = {};
       next_ = 1;
     }
-    threads_.assign(static_cast<size_t>(threads), 0);
-    blocks_.clear();
+    threads_of_block_ = threads;
+    threads_.assign(static_cast<size_t>(threads) * static_cast<size_t>(blocks), 0);
+    barriers_.resize(static_cast<size_t>(blocks));
+    clusters_.clear();
     launch_ = next_;
   }
 
-  void begin_block(uint64_t number, const Range& dynamic_shared) {
+  void begin_cluster(uint64_t first_block, const Range& dynamic_shared) {
     shared_ = dynamic_shared;
-    blocks_.push_back({number, next_, 0, false});
+    clusters_.push_back({first_block, next_, 0, false});
     segments_.clear();
-    barriers_ = 0;
+    std::fill(barriers_.begin(), barriers_.end(), 0);
+    cluster_barriers_ = 0;
     warp_barriers_.assign(threads_.size() / kWarp, 0);
     std::fill(threads_.begin(), threads_.end(), 0);
   }
 
-  void pass_barrier() {
-    ++barriers_;
-    std::fill(threads_.begin(), threads_.end(), 0);
+  void pass_barrier(int block) {
+    ++barriers_[static_cast<size_t>(block)];
+    std::fill_n(&threads_[static_cast<size_t>(block) * static_cast<size_t>(threads_of_block_)], threads_of_block_, 0);
+  }
+  void pass_cluster_barrier() {
+    ++cluster_barriers_;
+    for (size_t block = 0; block < barriers_.size(); ++block) {
+      pass_barrier(static_cast<int>(block));
+    }
   }
   void pass_warp_barrier(int warp) {
     ++warp_barriers_[static_cast<size_t>(warp)];
     std::fill_n(&threads_[static_cast<size_t>(warp) * kWarp], kWarp, 0);
   }
-  void pass_fence() { blocks_.back().fenced = next_; }
+  void pass_fence() { clusters_.back().fenced = next_; }
 
   void access(uintptr_t address, size_t bytes, Access kind, const void* code) {
     code_ = code;
@@ -123,7 +135,7 @@ class Detector {
     Dl_info module{};
     dladdr(code_, &module);
     std::fprintf(stderr, "emulated CUDA: %s at %p in %s memory: block %llu, thread %d", what, reinterpret_cast<void*>(address),
-                 is_shared(address) ? "shared" : "global", static_cast<unsigned long long>(blocks_.back().number), current);
+                 is_shared(address) ? "shared" : "global", static_cast<unsigned long long>(clusters_.back().number), current);
     if (other != nullptr) {
       std::fprintf(stderr, ", and before it thread %d", other->thread);
     } else if (block != kNoBlock) {
@@ -151,7 +163,8 @@ class Detector {
     uint32_t& own = threads_[static_cast<size_t>(current)];
     if (own == 0) {
       own = next_++;
-      segments_.push_back({current, barriers_, warp_barriers_[static_cast<size_t>(current / kWarp)]});
+      segments_.push_back({current, current_block, barriers_[static_cast<size_t>(current_block)], cluster_barriers_,
+                           warp_barriers_[static_cast<size_t>(current / kWarp)]});
     }
     return own;
   }
@@ -169,31 +182,36 @@ class Detector {
     return (*slot.second)[address % kPageBytes];
   }
 
-  [[nodiscard]] const Segment& segment_of(uint32_t number) const { return segments_[number - blocks_.back().first]; }
+  [[nodiscard]] const Segment& segment_of(uint32_t number) const { return segments_[number - clusters_.back().first]; }
+
+  // Whether no barrier has come after a segment that the current thread waited for.
+  [[nodiscard]] bool is_recent(const Segment& other) const {
+    return other.block == current_block ? other.barriers == barriers_[static_cast<size_t>(current_block)]
+                                        : other.cluster_barriers == cluster_barriers_;
+  }
 
   // Fails unless an earlier access comes before that of the current thread.
   void require_order(uint32_t before, uint32_t own, uintptr_t address, const char* what) {
     if (before < launch_ || before == own) {
       return;
     }
-    if (before < blocks_.back().first) {
+    if (before < clusters_.back().first) {
       if (is_shared(address)) {
         return;
       }
-      size_t at = blocks_.size() - 1;
-      while (blocks_[at].first > before) {
+      size_t at = clusters_.size() - 1;
+      while (clusters_[at].first > before) {
         --at;
       }
-      if (before >= blocks_[at].fenced || !blocks_.back().asked) {
-        fail(what, address, nullptr, blocks_[at].number);
+      if (before >= clusters_[at].fenced || !clusters_.back().asked) {
+        fail(what, address, nullptr, clusters_[at].number);
       }
       return;
     }
     const Segment& other = segment_of(before);
     const Segment& mine = segment_of(own);
     const bool same_warp = other.thread / kWarp == mine.thread / kWarp;
-    if (other.thread != mine.thread && other.barriers == mine.barriers &&
-        !(same_warp && other.warp_barriers != mine.warp_barriers)) {
+    if (other.thread != mine.thread && is_recent(other) && !(same_warp && other.warp_barriers != mine.warp_barriers)) {
       fail(what, address, &other, kNoBlock);
     }
   }
@@ -209,23 +227,22 @@ class Detector {
       require_order(at.write & ~kFlag, own, address, "a word is written twice without an order");
     }
     require_order(at.read & ~kFlag, own, address, "a word is read and written without an order");
-    if ((at.read & kFlag) != 0 && (at.read & ~kFlag) >= blocks_.back().first &&
-        segment_of(at.read & ~kFlag).barriers == barriers_) {
+    if ((at.read & kFlag) != 0 && (at.read & ~kFlag) >= clusters_.back().first && is_recent(segment_of(at.read & ~kFlag))) {
       fail("a word is read by several threads and written without an order", address, nullptr, kNoBlock);
     }
     at.write = own | (kind == Access::kAtomic ? kFlag : 0);
     if (kind == Access::kAtomic && !is_shared(address)) {
-      blocks_.back().asked = true;
+      clusters_.back().asked = true;
     }
   }
 
   // A read by another warp in the same interval marks the first one. Within a warp the last one is kept.
   void keep_read(Cell& at, uint32_t own) {
     const uint32_t before = at.read & ~kFlag;
-    if (before >= blocks_.back().first && segment_of(before).barriers == barriers_ &&
-        segment_of(before).thread / kWarp != current / kWarp) {
+    const bool recent = before >= clusters_.back().first && is_recent(segment_of(before));
+    if (recent && segment_of(before).thread / kWarp != current / kWarp) {
       at.read |= kFlag;
-    } else if (before < blocks_.back().first || segment_of(before).barriers != barriers_) {
+    } else if (!recent) {
       at.read = own;
     } else {
       at.read = own | (at.read & kFlag);
@@ -235,10 +252,12 @@ class Detector {
   std::unordered_map<uintptr_t, std::unique_ptr<Page>> pages_;
   std::array<std::pair<uintptr_t, Page*>, 1024> cached_{};
   std::vector<uint32_t> threads_;  // the segment of each thread, or 0
-  std::vector<Segment> segments_;  // of the current block
-  std::vector<Block> blocks_;
+  std::vector<Segment> segments_;  // of the current cluster
+  std::vector<Cluster> clusters_;
   std::vector<uint32_t> warp_barriers_;
-  uint32_t barriers_ = 0;
+  std::vector<uint32_t> barriers_;  // of each block
+  uint32_t cluster_barriers_ = 0;
+  int threads_of_block_ = 0;
   uint32_t next_ = 1;
   uint32_t launch_ = 1;
   Range shared_{};
@@ -264,21 +283,29 @@ void note_access(const void* address, size_t bytes, Access access) {
 
 namespace races {
 
-void begin_launch(int threads, const Range& of_threads) {
+void begin_launch(int threads, int blocks, const Range& of_threads) {
   if (instrumented) {
     stacks = of_threads;
-    detector().begin_launch(threads);
+    detector().begin_launch(threads, blocks);
   }
 }
-void begin_block(uint64_t block, const Range& dynamic_shared) {
+void begin_cluster(uint64_t first_block, const Range& dynamic_shared) {
   if (instrumented) {
-    detector().begin_block(block, dynamic_shared);
+    detector().begin_cluster(first_block, dynamic_shared);
   }
 }
-void run_thread(int thread) { current = instrumented ? thread : -1; }
-void pass_barrier() {
+void run_thread(int thread, int block) {
+  current = instrumented ? thread : -1;
+  current_block = block;
+}
+void pass_barrier(int block) {
   if (instrumented) {
-    detector().pass_barrier();
+    detector().pass_barrier(block);
+  }
+}
+void pass_cluster_barrier() {
+  if (instrumented) {
+    detector().pass_cluster_barrier();
   }
 }
 void pass_warp_barrier(int warp) {

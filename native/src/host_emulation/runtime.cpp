@@ -7,8 +7,11 @@
 //   THREEGATE_EMULATED_CAPABILITY=8.6      the compute capability, which bounds the shared memory of a block
 //   THREEGATE_EMULATED_DEVICES=N           the number of devices
 //   THREEGATE_EMULATED_MEMORY=BYTES        the memory of each device
+//   THREEGATE_EMULATED_LAST_BLOCKS=N       launches run no more than their last N blocks, for indices of large arrays
 //   THREEGATE_EMULATED_FAULT=sticky        launches end with an illegal address
 //   THREEGATE_EMULATED_FAULT=argument      launches are refused
+#include <sys/mman.h>
+
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -75,6 +78,7 @@ std::string setting(const char* name) {
 struct Block {
   size_t bytes;
   int device;
+  bool managed;
 };
 
 // All devices of the process.
@@ -179,15 +183,6 @@ Stream& stream_of(cudaStream_t handle) {
   return *handle;
 }
 
-bool is_on_device(const void* address) {
-  const auto next = device().blocks.upper_bound(static_cast<const unsigned char*>(address));
-  if (next == device().blocks.begin()) {
-    return false;
-  }
-  const auto block = std::prev(next);
-  return static_cast<const unsigned char*>(address) < block->first + block->second.bytes;
-}
-
 // Whether the kernel may have that much shared memory. More than 48 KiB must be asked for.
 bool has_shared_memory(const Launch& launch) {
   constexpr size_t kWithoutAsking = 48 << 10;
@@ -198,6 +193,15 @@ bool has_shared_memory(const Launch& launch) {
 
 }  // namespace
 
+bool is_device_memory(const void* address) {
+  const auto next = device().blocks.upper_bound(static_cast<const unsigned char*>(address));
+  if (next == device().blocks.begin()) {
+    return false;
+  }
+  const auto block = std::prev(next);
+  return static_cast<const unsigned char*>(address) < block->first + block->second.bytes;
+}
+
 cudaError_t launch(const Launch& launch, const Task& thread) {
   const std::lock_guard<std::recursive_mutex> lock(device().mutex);
   if (device().sticky != cudaSuccess) {
@@ -206,6 +210,11 @@ cudaError_t launch(const Launch& launch, const Task& thread) {
   if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0 || !has_shared_memory(launch) ||
       setting("THREEGATE_EMULATED_FAULT") == "argument") {
     return keep(cudaErrorInvalidValue);
+  }
+  // A device of compute capability 9.0 is sure to run clusters of up to eight blocks.
+  constexpr unsigned kMostBlocks = 8;
+  if (launch.cluster == 0 || launch.cluster > (capability() < 90 ? 1 : kMostBlocks) || launch.grid.x % launch.cluster != 0) {
+    return keep(cudaErrorInvalidClusterSize);
   }
   if (stream_of(launch.stream).device() != current_device) {
     return keep(cudaErrorInvalidResourceHandle);
@@ -317,10 +326,22 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
 #if defined(__SANITIZE_ADDRESS__)
   __asan_poison_memory_region(block + bytes, padded + emulation::kAlignment - bytes);
 #endif
-  device().blocks[block] = {bytes, emulation::current_device};
+  device().blocks[block] = {bytes, emulation::current_device, false};
   used += bytes;
   *memory = block;
   return cudaSuccess;
+}
+
+// Managed memory takes physical memory where it is used, and is not bounded by that of the device.
+cudaError_t cudaMallocManaged(void** memory, size_t bytes) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  void* const block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (block == MAP_FAILED) {
+    return keep(cudaErrorMemoryAllocation);
+  }
+  device().blocks[static_cast<unsigned char*>(block)] = {bytes, emulation::current_device, true};
+  *memory = block;
+  return device().sticky;
 }
 
 cudaError_t cudaFree(void* memory) {
@@ -332,6 +353,11 @@ cudaError_t cudaFree(void* memory) {
   // The real runtime also frees memory of other devices, but then may make their contexts again.
   if (block == device().blocks.end() || block->second.device != emulation::current_device) {
     return keep(cudaErrorInvalidValue);
+  }
+  if (block->second.managed) {
+    munmap(memory, block->second.bytes);
+    device().blocks.erase(block);
+    return cudaSuccess;
   }
 #if defined(__SANITIZE_ADDRESS__)
   __asan_unpoison_memory_region(memory, block->second.bytes + 2 * emulation::kAlignment);
@@ -363,7 +389,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   if (next != device().blocks.begin()) {
     const auto block = std::prev(next);
     if (address < block->first + block->second.bytes) {
-      attributes->type = cudaMemoryTypeDevice;
+      attributes->type = block->second.managed ? cudaMemoryTypeManaged : cudaMemoryTypeDevice;
       attributes->device = block->second.device;
     }
   }
@@ -375,7 +401,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   if (device().sticky == cudaSuccess && bytes > 0) {
     ++device().copies;
     device().copied += bytes;
-    device().copied_to_host += emulation::is_on_device(from) && !emulation::is_on_device(to) ? bytes : 0;
+    device().copied_to_host += emulation::is_device_memory(from) && !emulation::is_device_memory(to) ? bytes : 0;
     stream_of(stream).add([=] {
       if (device().sticky == cudaSuccess) {
         std::memmove(to, from, bytes);

@@ -1,9 +1,10 @@
-// Barriers with phases and byte counts, copies of boxes, and matrix products of warpgroups, as the PTX ISA describes them in its
-// sections on mbarrier, cp.async.bulk.tensor and wgmma.
+// Barriers with phases and byte counts, copies of boxes, blocks of a cluster, and matrix products of warpgroups, as the PTX ISA
+// describes them in its sections on mbarrier, cp.async.bulk.tensor, barrier.cluster, mapa and wgmma.
 //
-// Copies arrive as late as possible, and their targets are not valid before. Products are computed when they are waited for and
-// no other thread can go on, from what shared memory has then. Their sums are not valid before. So a missing wait, or a stage
-// that is overwritten too early, gives wrong results in any order of threads.
+// Copies arrive as late as possible, and their targets are not valid before. A copy to several blocks arrives in each at another
+// time. Arrivals at the barriers of other blocks are late, too, unless the barrier of the cluster orders them. Products are
+// computed when they are waited for and no other thread can go on, from what shared memory has then. Their sums are not valid
+// before. So a missing wait, or a stage that is overwritten too early, gives wrong results in any order of threads.
 #include "cuda/support/warpgroup.h"
 #include "emulated_instructions.h"
 
@@ -31,7 +32,8 @@ struct Barrier {
   int64_t bytes = 0;  // that were announced and are not there
   uint64_t phase = 0;
   int initialised_by;
-  uint64_t initialised_at;
+  uint64_t initialised_at;  // barriers of the block, and of the cluster, that were passed before
+  uint64_t initialised_in;
   bool published = false;
 };
 
@@ -47,12 +49,21 @@ struct Map {
   uint32_t swizzle;
 };
 
+size_t bytes_of(const Map& map) { return size_t{map.box_rows} * map.box_columns * 2; }
+
 struct BoxCopy {
   unsigned char* to;
   Map map;
   int column;
   int row;
   uint64_t* barrier;
+  int block;  // that has the target and the barrier
+};
+
+struct Arrival {
+  uint64_t* barrier;
+  int block;
+  bool ordered;  // by the next barrier of the cluster
 };
 
 struct Product {
@@ -84,30 +95,53 @@ struct Asked {
   bool adds;
 };
 
-struct State {
+struct BlockState {
   std::map<uint64_t*, Barrier> barriers;
-  std::vector<BoxCopy> copies;
   std::set<const CUtensorMap*> maps;
   std::vector<WarpState> warps;
   std::vector<std::vector<Asked>> asked;  // by each warpgroup, whose warps must all ask for the same
+};
+struct State {
+  std::vector<BlockState> blocks;  // of the cluster
+  std::vector<BoxCopy> copies;
+  std::vector<Arrival> arrivals;
 };
 State& state() {
   static State instance;
   return instance;
 }
 
-WarpState& own_warp() { return state().warps[static_cast<size_t>(current_thread() / kWarp)]; }
+BlockState& state_of(int block) { return state().blocks[static_cast<size_t>(block)]; }
+BlockState& own_state() { return state_of(current_block()); }
+WarpState& own_warp() { return own_state().warps[static_cast<size_t>(current_thread() / kWarp)]; }
 
 // Chunks of 16 bytes are permuted by three, two or one bits of the address, from bit 7 on.
 uint32_t swizzled(uint32_t address, int bits) { return address ^ (address >> 7 & ((1U << bits) - 1U)) << 4; }
 
-Barrier& barrier_at(uint64_t* address) {
-  const auto found = state().barriers.find(address);
-  if (found == state().barriers.end() || *address != kBarrierMark) {
+// The same place in the shared memory of a block of the cluster, which must be there.
+unsigned char* in_block(const void* pointer, int block) {
+  const uint32_t address = shared_address(pointer);
+  if (block < 0 || block >= cluster_blocks()) {
+    fail("the cluster has no such block");
+  }
+  if (block != current_block() && passed_cluster_barriers() == 0) {
+    fail("another block is used before it is known to run");
+  }
+  if (has_ended(block)) {
+    fail("another block is used after it has ended");
+  }
+  return shared_window(block).base + address;
+}
+
+Barrier& barrier_at(uint64_t* address, int block) {
+  auto& barriers = state_of(block).barriers;
+  const auto found = barriers.find(address);
+  if (found == barriers.end() || *address != kBarrierMark) {
     fail("a barrier was not initialised, or was overwritten");
   }
   Barrier& barrier = found->second;
-  if (barrier.initialised_by != current_thread() && barrier.initialised_at == passed_barriers()) {
+  if (block == current_block() ? barrier.initialised_by != current_thread() && barrier.initialised_at == passed_barriers()
+                               : barrier.initialised_in == passed_cluster_barriers()) {
     fail("a barrier is used before all threads know that it is initialised");
   }
   return barrier;
@@ -121,8 +155,7 @@ void end_phase_if_complete(Barrier& barrier) {
   }
 }
 
-void arrive_at(uint64_t* address, int bytes) {
-  Barrier& barrier = barrier_at(address);
+void arrive_at(Barrier& barrier, int bytes) {
   if (barrier.missing == 0) {
     fail("more threads arrive at a barrier than it waits for");
   }
@@ -134,7 +167,8 @@ void arrive_at(uint64_t* address, int bytes) {
 void run_copy(const BoxCopy& copy) {
   const Map& map = copy.map;
   const int bits = map.swizzle == 0 ? 0 : static_cast<int>(map.swizzle);
-  const SharedWindow window = shared_window();
+  const SharedWindow window = shared_window(copy.block);
+  const auto begin = static_cast<uint32_t>(copy.to - window.base);
   const uint32_t row_bytes = map.box_columns * 2;
   for (uint32_t i = 0; i < map.box_rows; ++i) {
     for (uint32_t j = 0; j < map.box_columns; ++j) {
@@ -144,11 +178,11 @@ void run_copy(const BoxCopy& copy) {
       if (row >= 0 && column >= 0 && row < static_cast<int64_t>(map.rows) && column < static_cast<int64_t>(map.columns)) {
         std::memcpy(&value, map.matrix + static_cast<uint64_t>(row) * map.stride + static_cast<uint64_t>(column) * 2, 2);
       }
-      const uint32_t at = shared_address(copy.to) + i * row_bytes + j * 2;
+      const uint32_t at = begin + i * row_bytes + j * 2;
       std::memcpy(window.base + swizzled(at, bits), &value, 2);
     }
   }
-  Barrier& barrier = state().barriers.at(copy.barrier);
+  Barrier& barrier = state_of(copy.block).barriers.at(copy.barrier);
   barrier.bytes -= int64_t{map.box_rows} * row_bytes;
   end_phase_if_complete(barrier);
 }
@@ -170,7 +204,7 @@ Operand read_operand(uint64_t descriptor, int first, int count, bool transposed)
   if (bits > 0 && (start >> 7 & ((1U << bits) - 1U)) != 0) {
     fail("a matrix does not begin where the pattern of its chunks does");
   }
-  const SharedWindow window = shared_window();
+  const SharedWindow window = shared_window(current_block());
   Operand operand(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) {
     const auto row = static_cast<uint32_t>(first + i);
@@ -237,7 +271,7 @@ void ask_of_warp(void* const lanes[kWarp]) {
     }
   }
   // The warps of a warpgroup need not be at the same place, but must ask for the same products.
-  auto& asked = state().asked[static_cast<size_t>(current_thread() / (4 * kWarp))];
+  auto& asked = own_state().asked[static_cast<size_t>(current_thread() / (4 * kWarp))];
   if (warp.asked == asked.size()) {
     asked.push_back({first.a, first.b, first.columns, first.transposed, first.adds});
   }
@@ -284,7 +318,7 @@ void wait_of_warp(void* const lanes[kWarp]) {
 }  // namespace
 
 uint32_t shared_address(const void* pointer) {
-  const SharedWindow window = shared_window();
+  const SharedWindow window = shared_window(current_block());
   const auto* const at = static_cast<const unsigned char*>(pointer);
   if (at < window.begin || at >= window.end) {
     fail("an address is not one of shared memory that the launch asked for");
@@ -300,35 +334,62 @@ void wait_for_products(int groups_left) {
 
 namespace asynchronous {
 
-void begin_block(int threads) {
+void begin_cluster(int threads, int blocks) {
   state() = {};
-  state().warps.resize(static_cast<size_t>(threads / kWarp));
-  state().asked.resize(static_cast<size_t>(threads / (4 * kWarp)) + 1);
+  state().blocks.resize(static_cast<size_t>(blocks));
+  for (BlockState& block : state().blocks) {
+    block.warps.resize(static_cast<size_t>(threads / kWarp));
+    block.asked.resize(static_cast<size_t>(threads / (4 * kWarp)) + 1);
+  }
 }
 
-bool complete_copy(ThreadOrder& order) {
-  auto& copies = state().copies;
-  if (copies.empty()) {
+bool complete_one(ThreadOrder& order) {
+  auto& [blocks, copies, arrivals] = state();
+  if (copies.empty() && arrivals.empty()) {
     return false;
   }
-  const auto at = static_cast<int64_t>(order.pick(copies.size()));
-  const BoxCopy copy = copies[static_cast<size_t>(at)];
-  copies.erase(copies.begin() + at);
-  run_copy(copy);
+  const size_t at = order.pick(copies.size() + arrivals.size());
+  if (at < copies.size()) {
+    const BoxCopy copy = copies[at];
+    copies.erase(copies.begin() + static_cast<int64_t>(at));
+    run_copy(copy);
+  } else {
+    const auto arrival = arrivals.begin() + static_cast<int64_t>(at - copies.size());
+    arrive_at(blocks[static_cast<size_t>(arrival->block)].barriers.at(arrival->barrier), 0);
+    arrivals.erase(arrival);
+  }
   return true;
 }
 
-void end_thread(int thread) {
-  if (!state().warps[static_cast<size_t>(thread / kWarp)].products.empty()) {
+void pass_cluster_barrier() {
+  std::vector<Arrival> left;
+  for (Arrival& arrival : state().arrivals) {
+    if (arrival.ordered) {
+      arrive_at(state_of(arrival.block).barriers.at(arrival.barrier), 0);
+    } else {
+      arrival.ordered = true;
+      left.push_back(arrival);
+    }
+  }
+  state().arrivals = std::move(left);
+}
+
+void end_thread() {
+  if (!own_warp().products.empty()) {
     fail("a warp ended before its products were complete");
   }
 }
 
 void end_block() {
-  if (!state().copies.empty()) {
+  const auto is_own = [](const auto& late) { return late.block == current_block(); };
+  const State& all = state();
+  if (std::any_of(all.copies.begin(), all.copies.end(), is_own)) {
     fail("a block ended before its copies were complete");
   }
-  for (const auto& [address, barrier] : state().barriers) {
+  if (std::any_of(all.arrivals.begin(), all.arrivals.end(), is_own)) {
+    fail("a block ended before arrivals of another one were complete");
+  }
+  for (const auto& [address, barrier] : own_state().barriers) {
     if (barrier.bytes != 0) {
       fail("a block ended with other bytes than were announced");
     }
@@ -367,39 +428,74 @@ void initialise_barrier(uint64_t* barrier, int arrivals) {
   require_aligned(barrier, sizeof(uint64_t), "a barrier");
   shared_address(barrier);
   *barrier = kBarrierMark;
-  state().barriers[barrier] = {arrivals, arrivals, 0, 0, current_thread(), passed_barriers(), false};
+  own_state().barriers[barrier] = {arrivals, arrivals, 0, 0, current_thread(), passed_barriers(), passed_cluster_barriers(),
+                                   false};
 }
 void publish_barriers() {
-  for (auto& [address, barrier] : state().barriers) {
+  for (auto& [address, barrier] : own_state().barriers) {
     barrier.published = barrier.published || barrier.initialised_by == current_thread();
   }
 }
-void arrive(uint64_t* barrier) { arrive_at(barrier, 0); }
-void arrive_and_announce(uint64_t* barrier, int bytes) { arrive_at(barrier, bytes); }
+void arrive(uint64_t* barrier) { arrive_at(barrier_at(barrier, current_block()), 0); }
+void arrive_and_announce(uint64_t* barrier, int bytes) { arrive_at(barrier_at(barrier, current_block()), bytes); }
 void wait_for_phase(uint64_t* barrier, unsigned parity) {
-  while ((barrier_at(barrier).phase & 1U) == parity) {
+  while ((barrier_at(barrier, current_block()).phase & 1U) == parity) {
     sleep_until_woken();
   }
 }
 
-void acquire_map(const CUtensorMap* map) { state().maps.insert(map); }
+int cluster_blocks() { return emulation::cluster_blocks(); }
+int block_of_cluster() { return emulation::current_block(); }
+void arrive_at_cluster() { emulation::arrive_at_cluster(); }
+void wait_for_cluster() { emulation::wait_for_cluster(); }
+void arrive_in_blocks(uint64_t* barrier, int blocks) {
+  const int block = lane();
+  if (block >= blocks) {
+    return;
+  }
+  auto* const there = reinterpret_cast<uint64_t*>(in_block(barrier, block));
+  Barrier& own = barrier_at(there, block);
+  if (block == current_block()) {
+    arrive_at(own, 0);
+  } else {
+    state().arrivals.push_back({there, block, !has_arrived_at_cluster()});
+  }
+}
+
+void acquire_map(const CUtensorMap* map) { own_state().maps.insert(map); }
 void copy_box(void* to, const CUtensorMap* map, int column, int row, uint64_t* barrier) {
+  copy_box_to_blocks(to, map, column, row, barrier, 1U << current_block());
+}
+void copy_box_to_blocks(void* to, const CUtensorMap* map, int column, int row, uint64_t* barrier, unsigned blocks) {
   Map own;
   std::memcpy(&own, map, sizeof(own));
   if (own.mark != kMapMark) {
     fail("a map was not made by the driver");
   }
-  if (state().maps.count(map) == 0) {
+  // Maps among the arguments of a kernel need no fence.
+  if (is_device_memory(map) && own_state().maps.count(map) == 0) {
     fail("a map of global memory is used before it is acquired");
   }
-  if (!barrier_at(barrier).published) {
-    fail("a copy has a barrier that the copy unit does not know");
-  }
   require_aligned(to, 128, "the target of a box");
-  const size_t bytes = size_t{own.box_rows} * own.box_columns * 2;
+  const size_t bytes = bytes_of(own);
   shared_address(static_cast<unsigned char*>(to) + bytes - 1);
-  std::memset(to, kPoison, bytes);
-  state().copies.push_back({static_cast<unsigned char*>(to), own, column, row, barrier});
+  for (int block = 0; blocks >> block != 0; ++block) {
+    if ((blocks >> block & 1U) == 0) {
+      continue;
+    }
+    unsigned char* const target = in_block(to, block);
+    auto* const there = reinterpret_cast<uint64_t*>(in_block(barrier, block));
+    if (!barrier_at(there, block).published) {
+      fail("a copy has a barrier that the copy unit does not know");
+    }
+    for (const BoxCopy& other : state().copies) {
+      if (target < other.to + bytes_of(other.map) && other.to < target + bytes) {
+        fail("a copy goes to a place where another one is not complete");
+      }
+    }
+    std::memset(target, kPoison, bytes);
+    state().copies.push_back({target, own, column, row, there, block});
+  }
 }
 
 void begin_products() {

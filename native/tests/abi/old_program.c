@@ -64,6 +64,24 @@ int main(void) {
   REQUIRE(values[0] * values[0] > 14.999 && values[0] * values[0] < 15.001);
   REQUIRE(tg_memory_free(workspace.host) == TG_OK);
 
+  /* Elements of an array are as long as this program knows them. Both starts are the rows of the identity. */
+  double spectrum[kRows] = {4, 1};
+  double basis[kRows * kRows] = {1, 0, 0, 1};
+  tg_svd_start start = {.size = sizeof start, .values = spectrum, .basis = {basis, kRows, kRows, kRows, TG_F64, 0}};
+  tg_operand matrices[2] = {base, base};
+  tg_svd_options both[2] = {svd, svd};
+  tg_svd_result results[2] = {triplets, triplets};
+  tg_svd_start starts[2] = {start, start};
+  double more[1 + kRows + kColumns];
+  results[1].values = more;
+  results[1].left = more + 1;
+  results[1].right = more + 1 + kRows;
+  REQUIRE(tg_svd_track_workspace(context, matrices, NULL, 2, both, starts, results, &need) == TG_OK);
+  REQUIRE(with_workspace(&need, &workspace) == TG_OK);
+  REQUIRE(tg_svd_track(context, matrices, NULL, 2, both, starts, NULL, &workspace, results) == TG_OK);
+  REQUIRE(more[0] == values[0] && values[0] * values[0] > 14.999 && values[0] * values[0] < 15.001);
+  REQUIRE(tg_memory_free(workspace.host) == TG_OK);
+
   uint64_t mask[kRows];
   tg_mask_scores scores = {.size = sizeof scores, .matrix = &base};
   tg_mask_options selection = {.size = sizeof selection, .count = 3};

@@ -1,11 +1,14 @@
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <utility>
 
 #include "support.h"
@@ -198,6 +201,142 @@ TEST_F(MappedFile, AComparisonReadsFilesAndMemoryAlike) {
     }
     EXPECT_EQ(TG_OK, tg_mapped_file_close(file_));
   }
+}
+
+// Files that are read past the page cache. Bytes depend on their position in many periods.
+class UncachedFile : public MappedFile {
+ protected:
+  static constexpr int64_t kBytes = (23 << 20) + 4096 + 77;
+
+  static uint8_t byte(int64_t position) { return static_cast<uint8_t>((position * 2654435761U) >> 16U); }
+
+  void SetUp() override {
+    MappedFile::SetUp();
+    std::vector<uint8_t> bytes(kBytes);
+    for (int64_t i = 0; i < kBytes; ++i) {
+      bytes[static_cast<size_t>(i)] = byte(i);
+    }
+    std::ofstream(path_, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), kBytes);
+    const int direct = open(path_.c_str(), O_RDONLY | O_DIRECT);
+    if (direct < 0) {
+      GTEST_SKIP() << "SKIPPED: " << path_ << " is on a file system without direct reads";
+    }
+    close(direct);
+    descriptor_ = open(path_.c_str(), O_RDONLY);
+    forget();
+    ASSERT_EQ(TG_OK, tg_mapped_file_open(context_.get(), path_.c_str(), &file_, &data_, &bytes_));
+  }
+
+  void TearDown() override {
+    EXPECT_EQ(TG_OK, tg_mapped_file_close(file_));
+    close(descriptor_);
+    MappedFile::TearDown();
+  }
+
+  void forget() const {
+    ASSERT_EQ(0, fdatasync(descriptor_));
+    ASSERT_EQ(0, posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED));
+  }
+
+  // Whether the page cache has a page, by its position.
+  [[nodiscard]] bool cached(int64_t position) const {
+    void* page = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, descriptor_, position);
+    unsigned char resident = 0;
+    EXPECT_EQ(0, mincore(page, 4096, &resident));
+    munmap(page, 4096);
+    return (resident & 1U) != 0;
+  }
+
+  void advise(int64_t offset, int64_t bytes, int32_t needed) const {
+    const auto context = support::make_context();
+    ASSERT_EQ(TG_OK, tg_mapped_file_advise(context.get(), file_, offset, bytes, needed)) << support::error_of(context.get());
+  }
+
+  [[nodiscard]] int64_t first_difference(int64_t begin, int64_t end) const {
+    for (int64_t i = begin; i < end; ++i) {
+      if (static_cast<const volatile uint8_t*>(data_)[i] != byte(i)) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
+  int descriptor_ = -1;
+};
+
+TEST_F(UncachedFile, IsReadPastThePageCache) {
+  advise(5000, kBytes - 5000, 2);
+  constexpr int64_t kMiddle = 8 << 20;
+  EXPECT_EQ(-1, first_difference(kMiddle, kMiddle + (8 << 20)));
+  EXPECT_FALSE(cached(kMiddle));
+  EXPECT_FALSE(cached(kMiddle + (4 << 20)));
+  EXPECT_EQ(-1, first_difference(0, kBytes));
+  advise(0, kBytes, 2);
+  advise(0, kBytes, 0);
+  EXPECT_EQ(-1, first_difference(0, kBytes));
+  EXPECT_TRUE(cached(kMiddle)) << "a range that was released is read from the file again";
+  EXPECT_EQ(TG_OK, tg_mapped_file_check(context_.get(), file_));
+}
+
+// Releasing a range must not clear memory that neighbours still read.
+TEST_F(UncachedFile, ARangeIsReleasedWithoutItsNeighbours) {
+  for (const auto& [offset, bytes] : std::vector<std::pair<int64_t, int64_t>>{
+           {0, 5 << 20}, {(5 << 20) + 1, 3 << 20}, {(9 << 20) + 4096, 100}, {(10 << 20) - 1, 2}, {kBytes - 10, 10}}) {
+    advise(0, kBytes, 2);
+    advise(offset, bytes, 0);
+    EXPECT_EQ(-1, first_difference(0, kBytes)) << offset;
+    forget();
+  }
+}
+
+TEST_F(UncachedFile, CachedPartsAreNotReadAgain) {
+  advise(0, kBytes, 1);
+  ASSERT_EQ(-1, first_difference(0, kBytes));
+  advise(0, kBytes, 2);
+  forget();  // pages that are mapped stay in the cache
+  EXPECT_TRUE(cached(8 << 20)) << "the mapping does not hold the pages of the file any more";
+  EXPECT_EQ(-1, first_difference(0, kBytes));
+}
+
+TEST_F(UncachedFile, ThreadsReadAndReleaseWhileOthersLook) {
+  std::atomic<bool> done{false};
+  std::atomic<int64_t> wrong{-1};
+  std::vector<std::thread> threads;
+  for (int64_t own = 0; own < 3; ++own) {
+    threads.emplace_back([&, own] {
+      for (int64_t i = 0; i < 60; ++i) {
+        const int64_t offset = (i * 7919 + own * 104729) * 613 % kBytes;
+        advise(offset, std::min<int64_t>(kBytes - offset, 3 << 20), (i + own) % 3 == 0 ? 0 : 2);
+      }
+    });
+  }
+  std::thread reader([&] {
+    do {
+      const int64_t found = first_difference(0, kBytes);
+      wrong = found >= 0 ? found : wrong.load();
+    } while (!done);
+  });
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  done = true;
+  reader.join();
+  EXPECT_EQ(-1, wrong.load());
+}
+
+TEST_F(UncachedFile, ATruncatedFileIsLeftToTheMapping) {
+  advise(0, 4 << 20, 2);
+  ASSERT_EQ(0, truncate(path_.c_str(), 6 << 20));
+  advise(0, kBytes, 2);
+  EXPECT_EQ(-1, first_difference(0, 2 << 20));
+  EXPECT_EQ(0, static_cast<const volatile uint8_t*>(data_)[kBytes - 1]);
+  EXPECT_EQ(TG_IO, tg_mapped_file_check(context_.get(), file_));
+}
+
+TEST_F(UncachedFile, OtherAdviceIsRefused) {
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mapped_file_advise(context_.get(), file_, 0, 1, 3));
+  EXPECT_EQ("needed is 3; it must be 0, 1 or 2", support::error_of(context_.get()));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mapped_file_advise(context_.get(), file_, 0, 1, -1));
 }
 
 using Digest = tg_status (*)(tg_context*, const tg_span*, int64_t, tg_control*, uint8_t*);

@@ -44,6 +44,16 @@ TG_TEST tg_test_allocate(int device, void** memory, size_t bytes) {
   return on_device(device, [&] { return cudaMallocManaged(memory, bytes); });
 #endif
 }
+TG_TEST tg_test_allocate_zeros(int device, void** memory, size_t bytes) {
+  return on_device(device, [&] {
+    cudaError_t error = cudaMallocManaged(memory, bytes);
+#if !defined(THREEGATE_HOST_EMULATION)
+    error = error == cudaSuccess ? cudaMemset(*memory, 0, bytes) : error;
+    error = error == cudaSuccess ? cudaDeviceSynchronize() : error;
+#endif
+    return error;
+  });
+}
 TG_TEST tg_test_allocate_on_device(int device, void** memory, size_t bytes) {
   return on_device(device, [&] { return cudaMalloc(memory, bytes); });
 }

@@ -12,6 +12,8 @@ extern "C" {
 
 // The host may read and write the memory of this function while nothing runs on the device.
 int tg_test_allocate(int device, void** memory, size_t bytes);
+// Zeros that both may use in the same way. On the emulated device they take memory only where they were written.
+int tg_test_allocate_zeros(int device, void** memory, size_t bytes);
 // Memory that only the device may use.
 int tg_test_allocate_on_device(int device, void** memory, size_t bytes);
 int tg_test_free(int device, void* memory);

@@ -120,7 +120,9 @@ TEST(EmulationDeathTest, RacesAndMisalignedAccessesAreCaught) {
         {Bug::kVector, "misaligned: a vector"},
         {Bug::kNumber, "a misaligned access at .* in global memory"},
         {Bug::kCopy, "misaligned: the target of a copy"},
-        {Bug::kRow, "misaligned: a row of ldmatrix"}};
+        {Bug::kRow, "misaligned: a row of ldmatrix"},
+        {Bug::kMissingClusterBarrier, "written and read without an order|read and written without an order"},
+        {Bug::kBlockBarrier, "written and read without an order|read and written without an order"}};
     for (const auto& [bug, message] : planted) {
       EXPECT_DEATH(run_with(bug), message) << text << " " << static_cast<int>(bug);
     }

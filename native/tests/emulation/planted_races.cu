@@ -3,6 +3,7 @@
 
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
+#include "cuda/support/warpgroup.h"
 #include "emulated_instructions.h"
 
 namespace planted {
@@ -81,10 +82,26 @@ __global__ void race_kernel(Bug bug, unsigned* out) {
   threegate::cuda::load_matrices(loaded, bytes + (bug == Bug::kRow ? 4 : 0) + 16 * (thread % 8));
 }
 
+__global__ void cluster_kernel(Bug bug, unsigned* out) {
+  unsigned* const own = out + blockIdx.x * kThreads + threadIdx.x;
+  *own = threadIdx.x;
+  if (bug == Bug::kBlockBarrier) {
+    __syncthreads();
+  } else if (bug != Bug::kMissingClusterBarrier) {
+    threegate::cuda::arrive_at_cluster();
+    threegate::cuda::wait_for_cluster();
+  }
+  const unsigned other = out[(1 - blockIdx.x) * kThreads + threadIdx.x];
+  own[2 * kThreads] = other;
+  __syncthreads();
+  out[4 * kThreads + blockIdx.x * kThreads + threadIdx.x] = own[2 * kThreads] + out[(2 + blockIdx.x) * kThreads];
+}
+
 }  // namespace
 
 cudaError_t race(Bug bug, unsigned* out, cudaStream_t stream) {
-  return threegate::cuda::launch({2, kThreads}, stream, race_kernel, bug, out);
+  const cudaError_t error = threegate::cuda::launch({2, kThreads, 0, 2}, stream, cluster_kernel, bug, out + 32);
+  return error == cudaSuccess ? threegate::cuda::launch({2, kThreads}, stream, race_kernel, bug, out) : error;
 }
 
 }  // namespace planted

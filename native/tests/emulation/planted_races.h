@@ -15,10 +15,12 @@ enum class Bug {
   kVector,        // misaligned loads and stores
   kNumber,
   kCopy,
-  kRow
+  kRow,
+  kMissingClusterBarrier,  // between writes of a block of a cluster and reads of the other one
+  kBlockBarrier            // the barrier of the block in its place
 };
 
-// Runs a kernel of two blocks with one bug. `out` has 1024 words.
+// Runs a kernel of two blocks, and one of a cluster of two, with one bug. `out` has 1024 words.
 cudaError_t race(Bug bug, unsigned* out, cudaStream_t stream);
 
 }  // namespace planted

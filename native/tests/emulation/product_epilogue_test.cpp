@@ -22,11 +22,13 @@ using threegate::cuda::Problem;
 using threegate::cuda::Side;
 using threegate::cuda::Task;
 using threegate::cuda::Tile;
+using threegate::cuda::TileShape;
 
 constexpr int64_t kShortSide = 128;
 constexpr int64_t kLongSide = 256;
 constexpr uint16_t kUntouched = 0xdead;
-constexpr int kTileRows[] = {0, kPadding, 2 * kPadding};  // of products: by mma, and by warpgroups
+// Of products by mma, which has no clusters, and by warpgroups.
+constexpr TileShape kShapes[] = {{kPadding, 0}, {kPadding, 1}, {2 * kPadding, 1}, {kPadding, 2}, {2 * kPadding, 2}};
 
 // A problem whose matrix, vectors and planes are random.
 class Device {
@@ -66,26 +68,22 @@ class Device {
   [[nodiscard]] Problem& problem() const { return *problem_; }
   [[nodiscard]] Task& task() const { return *task_; }
 
-  // By mma, or by warpgroups in tiles of a number of rows.
-  void multiply(Side to, Epilogue epilogue, int tile_rows = 0) {
-    const int64_t length = to == Side::kLong ? kLongSide : kShortSide;
+  void multiply(Side to, Epilogue epilogue, const TileShape& shape = kShapes[0]) {
+    const bool by_mma = shape.blocks == 0;
     std::vector<Tile> tiles;
-    for (int row = 0; row < length / kPadding; row += tile_rows == 2 * kPadding ? 2 : 1) {
-      for (int column = 0; column < problem_->vectors / tile_vectors_; ++column) {
-        tiles.push_back({0, row, column});
-      }
-    }
+    threegate::cuda::add_tiles(0, to == Side::kLong ? kLongSide : kShortSide, problem_->vectors / tile_vectors_,
+                               by_mma ? TileShape{} : shape, tiles);
     auto* const on_device = take<Tile>(static_cast<int64_t>(tiles.size()));
     std::copy(tiles.begin(), tiles.end(), on_device);
     const PanelWork work{to, epilogue, problem_, task_, on_device};
     const auto count = static_cast<int64_t>(tiles.size());
-    if (tile_rows == 0) {
+    if (by_mma) {
       finish(threegate::cuda::launch_product(work, count, tile_vectors_, stream_.get()));
       return;
     }
     const auto* const maps = new (take<threegate::cuda::ProductMaps>(1))
         threegate::cuda::ProductMaps(threegate::cuda::describe_problem(*problem_, tile_vectors_));
-    finish(threegate::cuda::launch_warpgroup_product(work, maps, count, tile_vectors_, tile_rows, stream_.get()));
+    finish(threegate::cuda::launch_warpgroup_product(work, maps, count, tile_vectors_, shape, stream_.get()));
   }
   void filter() {
     finish(threegate::cuda::launch_filter(problem_, task_, 1, kShortSide, problem_->vectors, tile_vectors_, stream_.get()));
@@ -225,10 +223,10 @@ TEST_P(ProductEpilogue, SplitsTheProductToTheLongSide) {
   device.multiply(Side::kLong, Epilogue::kStore);
   const std::vector<float> product = device.copy(device.problem().y[1], kLongSide);
   std::fill_n(device.problem().y[1], product.size(), 0.0F);
-  for (const int tile_rows : kTileRows) {
+  for (const TileShape& shape : kShapes) {
     device.spoil_planes(Side::kLong);
     const std::vector<uint16_t> before = device.planes(Side::kLong);
-    device.multiply(Side::kLong, Epilogue::kFilter, tile_rows);
+    device.multiply(Side::kLong, Epilogue::kFilter, shape);
     device.expect_planes(Side::kLong, product.data(), before, 0, GetParam().vectors, true);
     EXPECT_EQ(std::vector<float>(product.size()), device.copy(device.problem().y[1], kLongSide)) << "nobody reads y";
   }
@@ -240,13 +238,13 @@ TEST_P(ProductEpilogue, FiltersTheProductToTheShortSide) {
   device.multiply(Side::kShort, Epilogue::kStore);
   const std::vector<float> expected = filtered(device, problem.z, device.task().gamma);
   const std::vector<float> product = device.copy(problem.z, kShortSide);
-  for (const int tile_rows : kTileRows) {
+  for (const TileShape& shape : kShapes) {
     for (const int split : {0, 1}) {
       device.task().split_x = split;
       device.spoil_planes(Side::kShort);
       std::fill_n(problem.x[1], expected.size(), 0.0F);
       const std::vector<uint16_t> before = device.planes(Side::kShort);
-      device.multiply(Side::kShort, Epilogue::kFilter, tile_rows);
+      device.multiply(Side::kShort, Epilogue::kFilter, shape);
       EXPECT_EQ(expected, device.copy(problem.x[1], kShortSide));
       EXPECT_EQ(product, device.copy(problem.z, kShortSide)) << "nobody reads z";
       const int64_t end = unsplit_from(GetParam());

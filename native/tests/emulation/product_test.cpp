@@ -6,30 +6,19 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "cuda/support/runtime.h"
 #include "cuda/svd/warpgroup_product.h"
+#include "emulated_array.h"
 #include "planted_products.h"
 
 namespace {
 
-using threegate::cuda::DeviceMemory;
 using namespace threegate::cuda;
 
-struct Order {
-  explicit Order(const char* order) { setenv("THREEGATE_EMULATED_ORDER", order, 1); }
-  ~Order() { unsetenv("THREEGATE_EMULATED_ORDER"); }
-};
-const std::vector<const char*> kOrders{"forward", "reverse", "1", "2", "3"};
-
-uint16_t bf16(float value) {
-  uint32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return static_cast<uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
-}
 float from_bf16(uint16_t code) {
   const uint32_t bits = uint32_t{code} << 16;
   float value = 0;
@@ -37,36 +26,29 @@ float from_bf16(uint16_t code) {
   return value;
 }
 
-// Memory of the emulated device, which the host may read.
-template <typename T>
-class Array {
- public:
-  explicit Array(size_t count) : count_(count) {
-    memory_.reserve(static_cast<int64_t>(count * sizeof(T)));
-    std::memset(memory_.get(), 0xff, count * sizeof(T));
-  }
-  [[nodiscard]] T* get() const { return reinterpret_cast<T*>(memory_.get()); }
-  [[nodiscard]] size_t size() const { return count_; }
-  T& operator[](size_t i) const { return get()[i]; }
+constexpr int kSide = planted::kStageSide;
 
- private:
-  DeviceMemory memory_;
-  size_t count_;
+// Small integers, whose sums are exact, for stages one below the other.
+struct Stages {
+  explicit Stages(int count) : numbers(static_cast<size_t>(count) * kSide * kSide), codes(numbers.size()) {
+    std::mt19937 random(5);
+    std::uniform_int_distribution<int> integers(-9, 9);
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      numbers[i] = integers(random);
+      codes[i] = bf16(static_cast<float>(numbers[i]));
+    }
+  }
+  [[nodiscard]] const int* stage(int i) const { return numbers.data() + static_cast<ptrdiff_t>(i) * kSide * kSide; }
+
+  std::vector<int> numbers;
+  Array<uint16_t> codes;
 };
 
-// Squares small integers, whose sums are exact. Returns the number of wrong sums.
+// Returns the number of wrong sums.
 int wrong_squares(planted::ProductBug bug, bool transposed) {
-  constexpr int kSide = planted::kStageSide;
-  std::mt19937 random(5);
-  std::uniform_int_distribution<int> integers(-9, 9);
-  std::vector<int> numbers(static_cast<size_t>(planted::kStageCount) * kSide * kSide);
-  const Array<uint16_t> codes(numbers.size());
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    numbers[i] = integers(random);
-    codes[i] = bf16(static_cast<float>(numbers[i]));
-  }
+  const Stages stages(planted::kStageCount);
   const Array<CUtensorMap> map(1);
-  map[0] = describe_matrix(codes.get(), int64_t{planted::kStageCount} * kSide, kSide, kSide);
+  map[0] = describe_matrix(stages.codes.get(), int64_t{planted::kStageCount} * kSide, kSide, kSide);
   const Array<float> sums(static_cast<size_t>(kSide) * kSide);
   const auto stream = make_stream();
   EXPECT_EQ(cudaSuccess, planted::square(bug, transposed, map.get(), sums.get(), stream.get()));
@@ -76,7 +58,7 @@ int wrong_squares(planted::ProductBug bug, bool transposed) {
     for (int column = 0; column < kSide; ++column) {
       int sum = 0;
       for (int stage = 0; stage < planted::kStageCount; ++stage) {
-        const int* const own = numbers.data() + static_cast<ptrdiff_t>(stage) * kSide * kSide;
+        const int* const own = stages.stage(stage);
         for (int k = 0; k < kSide; ++k) {
           sum += (transposed ? own[k * kSide + row] : own[row * kSide + k]) * own[column * kSide + k];
         }
@@ -85,6 +67,49 @@ int wrong_squares(planted::ProductBug bug, bool transposed) {
     }
   }
   return wrong;
+}
+
+// The same for blocks of a cluster. The right factors are the first stages.
+int wrong_sums_of_cluster(planted::ClusterBug bug) {
+  constexpr int kCount = planted::kStageCount;
+  const Stages stages(3 * kCount);
+  const Array<CUtensorMap> maps(2);
+  maps[0] = describe_matrix(stages.codes.get() + ptrdiff_t{kCount} * kSide * kSide, int64_t{2} * kCount * kSide, kSide, kSide);
+  maps[1] = describe_matrix(stages.codes.get(), int64_t{kCount} * kSide, kSide, kSide / 2);
+  const Array<float> sums(size_t{2} * kSide * kSide);
+  const auto stream = make_stream();
+  EXPECT_EQ(cudaSuccess, planted::multiply_in_cluster(bug, maps.get(), maps.get() + 1, sums.get(), stream.get()));
+  EXPECT_EQ(cudaSuccess, cudaStreamSynchronize(stream.get()));
+  int wrong = 0;
+  for (int row = 0; row < 2 * kSide; ++row) {
+    for (int column = 0; column < kSide; ++column) {
+      int sum = 0;
+      for (int i = 0; i < kCount; ++i) {
+        const int* const left = stages.stage(kCount + row / kSide * kCount + i) + row % kSide * kSide;
+        sum = std::inner_product(left, left + kSide, stages.stage(i) + column * kSide, sum);
+      }
+      wrong += sums[static_cast<size_t>(row * kSide + column)] == static_cast<float>(sum) ? 0 : 1;
+    }
+  }
+  return wrong;
+}
+
+TEST(EmulatedCluster, SharedFactorsReachAllBlocks) {
+  for (const char* text : kOrders) {
+    const Order order(text);
+    EXPECT_EQ(0, wrong_sums_of_cluster(planted::ClusterBug::kNone)) << text;
+  }
+}
+
+TEST(EmulatedCluster, LaunchesHaveWholeClusters) {
+  const auto stream = make_stream();
+  const PanelWork work{};
+  EXPECT_EQ(cudaErrorInvalidClusterSize, launch_warpgroup_product(work, nullptr, 3, 32, {128, 2}, stream.get()));
+  setenv("THREEGATE_EMULATED_CAPABILITY", "8.0", 1);
+  EXPECT_EQ(cudaErrorInvalidClusterSize,
+            planted::multiply_in_cluster(planted::ClusterBug::kNone, nullptr, nullptr, nullptr, stream.get()));
+  unsetenv("THREEGATE_EMULATED_CAPABILITY");
+  cudaGetLastError();  // resets the last error
 }
 
 TEST(EmulatedWarpgroup, SquaresAreExact) {
@@ -96,8 +121,7 @@ TEST(EmulatedWarpgroup, SquaresAreExact) {
   }
 }
 
-void require_right(planted::ProductBug bug) {
-  const int wrong = wrong_squares(bug, false);
+void require_right(int wrong) {
   if (wrong > 0) {
     std::fprintf(stderr, "%d sums are wrong\n", wrong);
     std::abort();
@@ -127,7 +151,35 @@ TEST(EmulatedWarpgroupDeathTest, FaultsAreCaught) {
   for (const char* text : kOrders) {
     const Order order(text);
     for (const auto& [bug, message] : planted) {
-      EXPECT_DEATH(require_right(bug), message) << text << " " << static_cast<int>(bug);
+      EXPECT_DEATH(require_right(wrong_squares(bug, false)), message) << text << " " << static_cast<int>(bug);
+    }
+  }
+}
+
+TEST(EmulatedClusterDeathTest, FaultsAreCaught) {
+  using planted::ClusterBug;
+  // What a stage that is used or overwritten too early does depends on the order.
+  constexpr const char* kTooEarly =
+      "sums are wrong|where another one is not complete|of a barrier that does not end|before its copies were complete";
+  const std::vector<std::pair<ClusterBug, const char*>> planted{
+      {ClusterBug::kOwnTargetOnly, "threads wait for a phase of a barrier that does not end"},
+      {ClusterBug::kAnotherTarget, "the cluster has no such block"},
+      {ClusterBug::kOwnShareAnnounced, kTooEarly},
+      {ClusterBug::kOtherPlace, "sums are wrong"},
+      {ClusterBug::kOwnArrivalsOnly, kTooEarly},
+      {ClusterBug::kMissingArrival, "threads wait for a phase of a barrier that does not end"},
+      {ClusterBug::kTwiceInOwnBlock, kTooEarly},
+      {ClusterBug::kArrivalInAnother, "the cluster has no such block"},
+      {ClusterBug::kMissingFirstBarrier, "another block is used before it is known to run"},
+      {ClusterBug::kEarlyFirstBarrier, "a barrier is used before all threads know|a barrier was not initialised"},
+      {ClusterBug::kMissingLastBarrier, "another block is used after it has ended|a block ended before arrivals of another one"},
+      {ClusterBug::kEarlyLastBarrier, "a block ended before arrivals of another one were complete"},
+      {ClusterBug::kHalfABarrier, "a thread waits at the barrier of its cluster without an arrival"},
+      {ClusterBug::kEarlyEnd, "another block is used after it has ended|a block ended before its copies were complete"}};
+  for (const char* text : kOrders) {
+    const Order order(text);
+    for (const auto& [bug, message] : planted) {
+      EXPECT_DEATH(require_right(wrong_sums_of_cluster(bug)), message) << text << " " << static_cast<int>(bug);
     }
   }
 }
@@ -173,16 +225,23 @@ struct Sample {
     tasks[0].active = 1;
   }
 
-  // The product by one of the kernels: mma if tile_rows is 0.
-  std::vector<float> multiply(Side to, int terms, int tile_rows) {
+  // The product by mma, or by warpgroups.
+  std::vector<float> multiply(Side to, int terms) { return multiply(to, terms, {}, false); }
+  std::vector<float> multiply(Side to, int terms, const TileShape& shape) { return multiply(to, terms, shape, true); }
+
+  int tile_vectors;
+  std::vector<Array<uint16_t>> a;
+  std::vector<Array<uint16_t>> in;
+  Array<Problem> problems;
+  Array<Task> tasks;
+  Array<ProductMaps> maps;
+
+ private:
+  std::vector<float> multiply(Side to, int terms, const TileShape& shape, bool by_warpgroups) {
     const int64_t length = to == Side::kLong ? problems[0].long_side : problems[0].short_side;
     const int vectors = problems[0].vectors;
     std::vector<Tile> list;
-    for (int64_t row = 0; row < length / kPadding; row += tile_rows == 2 * kPadding ? 2 : 1) {
-      for (int column = 0; column < vectors / tile_vectors; ++column) {
-        list.push_back({0, static_cast<int32_t>(row), column});
-      }
-    }
+    add_tiles(0, length, vectors / tile_vectors, shape, list);
     const Array<Tile> tiles(list.size());
     std::copy(list.begin(), list.end(), tiles.get());
     const Array<float> out(static_cast<size_t>(length * vectors));
@@ -192,20 +251,53 @@ struct Sample {
     const auto count = static_cast<int64_t>(list.size());
     const auto stream = make_stream();
     const PanelWork work{to, Epilogue::kStore, problems.get(), tasks.get(), tiles.get()};
-    EXPECT_EQ(cudaSuccess, tile_rows == 0
-                               ? launch_product(work, count, tile_vectors, stream.get())
-                               : launch_warpgroup_product(work, maps.get(), count, tile_vectors, tile_rows, stream.get()));
+    EXPECT_EQ(cudaSuccess, by_warpgroups ? launch_warpgroup_product(work, maps.get(), count, tile_vectors, shape, stream.get())
+                                         : launch_product(work, count, tile_vectors, stream.get()));
     EXPECT_EQ(cudaSuccess, cudaStreamSynchronize(stream.get()));
     return {out.get(), out.get() + out.size()};
   }
-
-  int tile_vectors;
-  std::vector<Array<uint16_t>> a;
-  std::vector<Array<uint16_t>> in;
-  Array<Problem> problems;
-  Array<Task> tasks;
-  Array<ProductMaps> maps;
 };
+
+// The rows of the tiles of a cluster, in units of kPadding, for each column.
+TEST(WarpgroupProduct, TilesOfAClusterLieBelowEachOther) {
+  const auto listed = [](int64_t length, int across, const TileShape& shape) {
+    std::vector<Tile> tiles;
+    add_tiles(3, length, across, shape, tiles);
+    std::vector<std::pair<int, int>> places;
+    for (const Tile& tile : tiles) {
+      EXPECT_EQ(3, tile.task);
+      places.emplace_back(tile.row, tile.column);
+    }
+    return places;
+  };
+  using Places = std::vector<std::pair<int, int>>;
+  EXPECT_EQ((Places{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}), listed(384, 2, {128, 1}));
+  EXPECT_EQ((Places{{0, 0}, {1, 0}, {0, 1}, {1, 1}, {2, 0}, {3, 0}, {2, 1}, {3, 1}}), listed(384, 2, {128, 2}));
+  EXPECT_EQ((Places{{0, 0}, {2, 0}}), listed(384, 1, {256, 1}));
+  EXPECT_EQ((Places{{0, 0}, {2, 0}, {4, 0}, {6, 0}}), listed(640, 1, {256, 2}));
+}
+
+TEST(WarpgroupProduct, ClustersHaveFewTilesBeyondTheResult) {
+  const auto shape = [](const std::vector<int64_t>& lengths, int across = 1) {
+    const TileShape chosen = shape_of_tiles(lengths, across, 132);
+    return std::pair<int, int>{chosen.rows, chosen.blocks};
+  };
+  using Shape = std::pair<int, int>;
+  EXPECT_EQ((Shape{128, 2}), shape({4096}));
+  EXPECT_EQ((Shape{128, 1}), shape({128}));
+  EXPECT_EQ((Shape{128, 1}), shape({13 * 128})) << "one of 14 tiles would be beyond";
+  EXPECT_EQ((Shape{128, 2}), shape({15 * 128})) << "one of 16 tiles is beyond";
+  EXPECT_EQ((Shape{256, 2}), shape({33792}));
+  EXPECT_EQ((Shape{256, 2}), shape({16896}, 2)) << "66 tiles of 256 in each of two columns";
+  EXPECT_EQ((Shape{256, 2}), shape(std::vector<int64_t>(32, 11008))) << "one of 44 tiles is beyond";
+  EXPECT_EQ((Shape{256, 1}), shape(std::vector<int64_t>(300, 256)));
+  setenv("THREEGATE_CUDA_PRODUCT", "wgmma", 1);
+  EXPECT_EQ((Shape{128, 1}), shape({4096}));
+  EXPECT_TRUE(has_warpgroup_products(90));
+  setenv("THREEGATE_CUDA_PRODUCT", "mma", 1);
+  EXPECT_FALSE(has_warpgroup_products(90));
+  unsetenv("THREEGATE_CUDA_PRODUCT");
+}
 
 // Both kernels add the same terms in the same order.
 TEST(WarpgroupProduct, IsThatOfMma) {
@@ -223,11 +315,11 @@ TEST(WarpgroupProduct, IsThatOfMma) {
   for (const Case& own : cases) {
     Sample sample(own.rows, own.columns, own.vectors, own.planes, own.tile_vectors);
     for (const Side to : {Side::kLong, Side::kShort}) {
-      const std::vector<float> expected = sample.multiply(to, own.terms, 0);
-      for (const int tile_rows : {128, 256}) {
+      const std::vector<float> expected = sample.multiply(to, own.terms);
+      for (const TileShape& shape : {TileShape{128, 1}, TileShape{256, 1}, TileShape{128, 2}, TileShape{256, 2}}) {
         const Order order(kOrders[at++ % kOrders.size()]);
-        EXPECT_EQ(expected, sample.multiply(to, own.terms, tile_rows))
-            << own.rows << " x " << own.columns << ", " << own.vectors << " vectors, tiles of " << tile_rows;
+        EXPECT_EQ(expected, sample.multiply(to, own.terms, shape)) << own.rows << " x " << own.columns << ", " << own.vectors
+                                                                   << " vectors, " << shape.blocks << " tiles of " << shape.rows;
       }
     }
   }

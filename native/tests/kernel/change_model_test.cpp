@@ -86,9 +86,20 @@ class Model {
       }
     }
   }
+  // Stores the entries as bf16, rounded to nearest.
+  void use_bf16() {
+    for (const double entry : entries_) {
+      const auto value = static_cast<float>(entry);
+      uint32_t bits = 0;
+      std::memcpy(&bits, &value, sizeof(bits));
+      codes_.push_back(static_cast<uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16));
+    }
+    operand_.values = {codes_.data(), rows_, columns_, columns_, TG_BF16, 0};
+  }
 
  private:
   Values entries_;
+  std::vector<uint16_t> codes_;
   int64_t rows_;
   int64_t columns_;
   int64_t bin_count_;
@@ -335,6 +346,31 @@ TEST(ChangeModel, IsTheSameAtEveryLevelAndForAnyNumberOfThreads) {
   }
 }
 
+// Columns beside and within whole vectors, words and tiles, and a column that changed everywhere, so that entries are counted
+// again.
+TEST(ChangeModel, IsTheSameForCodesAndForStagedEntries) {
+  std::mt19937_64 random(support::seed());
+  for (const int64_t columns : {5, 64, 131, 256, 259, 515}) {
+    const Model model = random_model(90, columns, random);
+    const Bits drawn = draw(model, random_truth(model, -0.5, random), random);
+    const Bits changed =
+        model.set([&](size_t entry) { return entry % static_cast<size_t>(columns) == 3 || model.has(drawn, entry); });
+    const Bits set = model.set([&](size_t) { return random() % 3 == 0; });
+    const Fit staged = fit(model, changed, {set, drawn});
+    EXPECT_EQ(std::numeric_limits<double>::infinity(), staged.columns[3]);
+    Model stored = model;
+    stored.use_bf16();
+    for (const std::string& level : support::simd_levels()) {
+      const Fit read = fit(stored, changed, {set, drawn}, 1, level.c_str());
+      EXPECT_EQ(staged.logits.free_entries, read.logits.free_entries) << columns << ' ' << level;
+      EXPECT_EQ(staged.rows, read.rows) << columns << ' ' << level;
+      EXPECT_EQ(staged.columns, read.columns) << columns << ' ' << level;
+      EXPECT_EQ(staged.bins, read.bins) << columns << ' ' << level;
+      EXPECT_EQ(0, std::memcmp(staged.scores.data(), read.scores.data(), 2 * sizeof(staged.scores[0]))) << columns;
+    }
+  }
+}
+
 TEST(ChangeModel, SetsHaveTheSameScoreTogetherAndAlone) {
   std::mt19937_64 random(support::seed());
   const Model model = random_model(37, 131, random);
@@ -382,6 +418,23 @@ TEST(ChangeModel, FixesRowsAndColumnsThatCarryNoInformation) {
     EXPECT_EQ(0, nothing.logits.free_entries);
     EXPECT_EQ(0, nothing.scores[0].information);
     EXPECT_EQ(0, nothing.scores[0].score);
+  }
+}
+
+// Nothing else is fixed, so that the first count alone finds the bin.
+TEST(ChangeModel, FixesABinThatCarriesNoInformation) {
+  std::mt19937_64 random(support::seed());
+  const Model model = random_model(60, 70, random);
+  const Bits drawn = draw(model, random_truth(model, 0.6, random), random);
+  for (const bool all : {false, true}) {
+    const Bits changed = model.set([&](size_t entry) { return model.bin_of(entry) == 3 ? all : model.has(drawn, entry); });
+    const Fit found = fit(model, changed, {});
+    const double infinity = std::numeric_limits<double>::infinity();
+    EXPECT_EQ(all ? infinity : -infinity, found.bins[3]);
+    for (const size_t bin : {size_t{0}, size_t{1}, size_t{2}, size_t{4}}) {
+      EXPECT_TRUE(std::isfinite(found.bins[bin])) << bin;
+    }
+    EXPECT_EQ(TG_OK, found.logits.status);
   }
 }
 

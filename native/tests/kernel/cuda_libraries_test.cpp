@@ -9,7 +9,7 @@ constexpr int64_t kOrder = 90;  // more than a block of a kernel solves
 
 bool is_loaded() { return dlopen("libcusolver.so.12", RTLD_NOW | RTLD_NOLOAD) != nullptr; }
 
-tg_status spectrum(tg_context* context) {
+tg_status spectrum(tg_context* context, bool computes = true) {
   std::vector<float> entries(static_cast<size_t>(kOrder * kOrder));
   for (int64_t i = 0; i < kOrder; ++i) {
     entries[static_cast<size_t>(i * (kOrder + 1))] = static_cast<float>(i + 1);
@@ -26,7 +26,7 @@ tg_status spectrum(tg_context* context) {
   const auto host = support::allocate(size.host_bytes);
   const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
   const tg_status status = tg_svd(context, &matrix, nullptr, 1, &options, nullptr, &workspace, &result);
-  EXPECT_NEAR(static_cast<double>(kOrder), values[0], 1e-9 * kOrder);
+  EXPECT_NEAR(computes ? static_cast<double>(kOrder) : 0, values[0], 1e-9 * kOrder);
   return status;
 }
 
@@ -52,6 +52,20 @@ TEST(CudaLibraries, AreLoadedFromTheDirectoriesThatWereSetLast) {
   EXPECT_TRUE(is_loaded());
   EXPECT_EQ(TG_OK, tg_set_cuda_library_path(path.c_str()));
   EXPECT_EQ(TG_UNSUPPORTED, tg_set_cuda_library_path("/nowhere"));
+}
+
+// NVIDIA's own libraries, which ci/cuda-libraries has fetched. The emulated device is none for them. They say so after all
+// functions were found.
+TEST(CudaLibraries, OfNvidiaLackADeviceAndNothingElse) {
+  const char* directories = std::getenv("THREEGATE_TEST_NVIDIA_LIBRARIES");
+  if (directories == nullptr) {
+    GTEST_SKIP() << "THREEGATE_TEST_NVIDIA_LIBRARIES names no directories";
+  }
+  ASSERT_EQ(TG_OK, tg_set_cuda_library_path(directories));
+  const auto context = support::make_context();
+  EXPECT_EQ(TG_DEVICE, spectrum(context.get(), false));
+  EXPECT_EQ("cuBLAS finds no device that it can use", support::error_of(context.get()));
+  EXPECT_TRUE(is_loaded());
 }
 
 }  // namespace

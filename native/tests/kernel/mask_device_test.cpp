@@ -150,7 +150,7 @@ TEST_F(MaskOnDevice, ResidentMatricesMayHaveAnyAlignment) {
   const auto device = support::make_context();
   const auto cpu = make_cpu();
   constexpr int64_t kRows = 20;
-  for (const tg_dtype dtype : {TG_F64, TG_F32, TG_BF16, TG_F8_E4M3}) {
+  for (const tg_dtype dtype : {TG_F64, TG_F32, TG_F16, TG_F8_E4M3}) {
     for (const int64_t columns : {64, 70, 75}) {
       // Rows have five entries more. Those of 75 columns have 80, so that all are aligned as the first one.
       for (const int64_t shift : {0, 1, 4, 16}) {
@@ -165,6 +165,81 @@ TEST_F(MaskOnDevice, ResidentMatricesMayHaveAnyAlignment) {
         const Selected found = select(device.get(), there_scores, kRows * columns / 3, false);
         ASSERT_EQ(TG_OK, found.status) << found.error;
         EXPECT_TRUE(wanted.words == found.words) << "dtype " << dtype << ", " << columns << " columns, from byte " << shift;
+      }
+    }
+  }
+}
+
+// All finite codes of a format with 8 or 16 bits, in an order that is not theirs, each of them at least twice.
+std::vector<uint8_t> all_codes(tg_dtype dtype, int64_t entries) {
+  const bool wide = dtype == TG_F16 || dtype == TG_BF16;
+  const uint32_t infinity = dtype == TG_F16 ? 0x7c00 : dtype == TG_BF16 ? 0x7f80 : dtype == TG_F8_E4M3 ? 0x7f : 0x7c;
+  const uint32_t sign = wide ? 0x8000 : 0x80;
+  std::vector<uint8_t> bytes;
+  for (int64_t i = 0; i < entries; ++i) {
+    const auto own = static_cast<uint32_t>(i * 4099 % (2 * int64_t{infinity}));
+    const uint32_t code = own < infinity ? own : (own - infinity) | sign;
+    bytes.push_back(static_cast<uint8_t>(code));
+    if (wide) {
+      bytes.push_back(static_cast<uint8_t>(code >> 8));
+    }
+  }
+  return bytes;
+}
+
+constexpr tg_dtype kNarrow[] = {TG_F16, TG_BF16, TG_F8_E4M3, TG_F8_E5M2};
+
+// Groups of columns are compared several in a word. Every float8 magnitude is the last selected one of some mask.
+TEST_F(MaskOnDevice, EveryCodeIsInItsPlace) {
+  const auto device = support::make_context();
+  const auto cpu = make_cpu();
+  for (const tg_dtype dtype : kNarrow) {
+    const bool wide = dtype == TG_F16 || dtype == TG_BF16;
+    const int64_t rows = wide ? 256 : 16;
+    constexpr int64_t kColumns = 528;  // not all rows begin at a multiple of 64 entries, and the last word is not full
+    const std::vector<uint8_t> bytes = all_codes(dtype, rows * kColumns);
+    tg_operand matrix{};
+    matrix.size = sizeof(matrix);
+    matrix.values = {bytes.data(), rows, kColumns, kColumns, dtype, 0};
+    const tg_mask_scores scores{sizeof(scores), &matrix, nullptr, nullptr, nullptr, 0, 0, 0};
+    const int64_t step = rows * kColumns / (wide ? 9 : 130);
+    for (int64_t count = 0; count <= rows * kColumns; count += step) {
+      const bool smallest = count / step % 2 == 1;
+      const Selected wanted = select(cpu.get(), scores, count, smallest);
+      const Selected found = select(device.get(), scores, count, smallest);
+      ASSERT_EQ(TG_OK, found.status) << found.error;
+      ASSERT_TRUE(wanted.words == found.words) << "dtype " << dtype << ", " << count << (smallest ? " smallest" : " largest");
+    }
+  }
+}
+
+// Wherever it is, and also where nothing is selected.
+TEST_F(MaskOnDevice, AScoreThatIsNotFiniteIsRefused) {
+  const auto device = support::make_context();
+  struct Case {
+    tg_dtype dtype;
+    uint64_t code;
+  };
+  for (const auto& [dtype, code] :
+       {Case{TG_F64, 0x7ff0000000000000}, Case{TG_F64, 0xfff8000000000000}, Case{TG_F32, 0x7f800000}, Case{TG_F32, 0xffc00000},
+        Case{TG_F16, 0x7c00}, Case{TG_F16, 0xfc00}, Case{TG_F16, 0x7c01}, Case{TG_F16, 0xffff}, Case{TG_BF16, 0x7f80},
+        Case{TG_BF16, 0xff81}, Case{TG_F8_E4M3, 0x7f}, Case{TG_F8_E4M3, 0xff}, Case{TG_F8_E5M2, 0x7c}, Case{TG_F8_E5M2, 0xfd}}) {
+    constexpr int64_t kRows = 3;
+    constexpr int64_t kColumns = 69;
+    const size_t width = dtype == TG_F64 ? 8 : dtype == TG_F32 ? 4 : dtype == TG_F16 || dtype == TG_BF16 ? 2 : 1;
+    for (const size_t at : {size_t{0}, size_t{75}, size_t{kRows * kColumns - 1}}) {
+      std::vector<uint8_t> bytes(kRows * kColumns * width, 0x11);
+      std::memcpy(bytes.data() + at * width, &code, width);
+      tg_operand matrix{};
+      matrix.size = sizeof(matrix);
+      matrix.values = {bytes.data(), kRows, kColumns, kColumns, dtype, 0};
+      const tg_mask_scores scores{sizeof(scores), &matrix, nullptr, nullptr, nullptr, 0, 0, 0};
+      for (const int64_t count : {int64_t{0}, int64_t{5}, kRows * kColumns}) {
+        for (const bool smallest : {false, true}) {
+          const Selected found = select(device.get(), scores, count, smallest);
+          EXPECT_EQ(TG_INVALID_ARGUMENT, found.status) << "dtype " << dtype << ", code " << code << ", entry " << at;
+          EXPECT_NE(std::string::npos, found.error.find("not finite")) << found.error;
+        }
       }
     }
   }
@@ -320,7 +395,45 @@ TEST_F(MaskOnDevice, HistogramsOfEveryDtypeAreThoseOfTheCpu) {
   }
 }
 
-// A counter of a block has 16 bits. Neighbouring codes share a word.
+// All codes, those of NaN and infinities included, whose number of the table is that of the magnitude to which they are rounded.
+TEST_F(MaskOnDevice, EveryCodeCountsForItsMagnitude) {
+  std::mt19937_64 random(support::seed());
+  const auto device = support::make_context();
+  const auto cpu = make_cpu();
+  for (const tg_dtype dtype : kNarrow) {
+    const bool wide = dtype == TG_F16 || dtype == TG_BF16;
+    constexpr int64_t kColumns = 80;
+    const int64_t rows = (wide ? 65536 : 256) / kColumns + 1;
+    std::vector<uint8_t> bytes;
+    for (int64_t code = 0; code < rows * kColumns; ++code) {
+      bytes.push_back(static_cast<uint8_t>(code));
+      if (wide) {
+        bytes.push_back(static_cast<uint8_t>(code >> 8));
+      }
+    }
+    tg_operand matrix{};
+    matrix.size = sizeof(matrix);
+    matrix.values = {bytes.data(), rows, kColumns, kColumns, dtype, 0};
+    const std::vector<uint64_t> first = random_mask(rows, kColumns, random);
+    const std::vector<uint64_t> second = random_mask(rows, kColumns, random);
+    EXPECT_TRUE(histogram(cpu.get(), matrix, first, second).of == histogram(device.get(), matrix, first, second).of)
+        << "dtype " << dtype;
+    // Sums of small integers are exact in any order.
+    std::vector<double> table(TG_MAGNITUDE_CODES);
+    for (double& number : table) {
+      number = static_cast<double>(random() % 1024);
+    }
+    const auto sums = [&](tg_context* context) {
+      std::vector<double> both(static_cast<size_t>(rows + kColumns));
+      EXPECT_EQ(TG_OK, tg_magnitude_profile(context, &matrix, table.data(), both.data(), both.data() + rows))
+          << support::error_of(context);
+      return both;
+    };
+    EXPECT_EQ(sums(cpu.get()), sums(device.get())) << "dtype " << dtype;
+  }
+}
+
+// A counter of a block has 16 bits. Two codes share a word.
 TEST_F(MaskOnDevice, HistogramsOfManyEqualEntriesDoNotOverflow) {
   std::mt19937_64 random(support::seed());
   constexpr int64_t kRows = 400;

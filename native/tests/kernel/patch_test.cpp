@@ -203,6 +203,97 @@ TEST(Patch, OfTilesAndPartsOfThem) {
   }
 }
 
+// Every pair of offsets from the alignment of the widest loads, in memory that ends with the elements. In the second case 16 more
+// bytes follow the last tile.
+TEST(Patch, OfElementsAtAnyOffsets) {
+  uint64_t seed = support::seed();
+  const auto context = support::make_context(1);
+  for (const int32_t width : {1, 2, 4, 8}) {
+    const int64_t tile = width <= 2 ? 8192 : 16384 / width;
+    for (const int64_t count : {2 * tile, 2 * tile + 16 / width}) {
+      const Pair pair(count, width, 0.05, 0, ++seed);
+      const int64_t bytes = count * width;
+      std::vector<uint32_t> positions;
+      for (int64_t i = 0; i < count; ++i) {
+        if (std::memcmp(pair.before() + i * width, pair.after() + i * width, static_cast<size_t>(width)) != 0) {
+          positions.push_back(static_cast<uint32_t>(i));
+        }
+      }
+      const auto expected = static_cast<int64_t>(positions.size());
+      support::ContextMemory numbers(4 * expected);
+      support::ContextMemory values(width * expected);
+      const tg_patch_entries to{sizeof(to),  reinterpret_cast<uint32_t*>(numbers.get()), values.get(), expected, width,
+                                TG_PATCH_XOR};
+      for (int64_t before = 0; before < 16; before += width) {
+        support::ContextMemory one(before + bytes);
+        std::memset(one.get(), 0x5a, static_cast<size_t>(before));
+        std::memcpy(one.get() + before, pair.before(), static_cast<size_t>(bytes));
+        for (int64_t after = 0; after < 16; after += width) {
+          SCOPED_TRACE(testing::Message() << "width " << width << ", count " << count << ", " << before << " and " << after);
+          support::ContextMemory two(after + bytes);
+          std::memset(two.get(), 0xc3, static_cast<size_t>(after));
+          std::memcpy(two.get() + after, pair.after(), static_cast<size_t>(bytes));
+          const tg_patch_pair own{sizeof(own), one.get() + before, two.get() + after, count, 0, width, TG_PATCH_XOR};
+          int64_t changed = -1;
+          ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &own, &to, &changed)) << support::error_of(context.get());
+          ASSERT_EQ(expected, changed);
+          ASSERT_TRUE(std::equal(positions.begin(), positions.end(), to.positions));
+          for (int64_t i = 0; i < expected * width; ++i) {
+            const auto at = static_cast<int64_t>(positions[static_cast<size_t>(i / width)]) * width + i % width;
+            ASSERT_EQ(pair.before()[at] ^ pair.after()[at], values.get()[i]);
+          }
+        }
+      }
+    }
+  }
+}
+
+// All positions that there are, of which the last thread has the last ones. Zeros that nobody writes take no memory.
+TEST(Patch, BeyondTwoToThe31Elements) {
+  constexpr int64_t kCount = int64_t{1} << 32;
+  const support::ZeroPages before(2 * kCount);
+  const support::ZeroPages after(2 * kCount);
+  const std::vector<uint32_t> places{1, INT32_MAX, 1U << 31, (1U << 31) + 12345, UINT32_MAX};
+  for (const uint32_t place : places) {
+    static_cast<uint16_t*>(after.data())[place] = static_cast<uint16_t>(place | 1U);
+  }
+  const auto context = support::make_context(2);
+  std::vector<uint32_t> positions(places.size());
+  std::vector<uint16_t> values(places.size());
+  const auto room = static_cast<int64_t>(places.size());
+  const tg_patch_pair pair{sizeof(pair), before.data(), after.data(), kCount, 0, 2, TG_PATCH_OVERWRITE};
+  const tg_patch_entries entries{sizeof(entries), positions.data(), values.data(), room, 2, TG_PATCH_OVERWRITE};
+  int64_t found = -1;
+  ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &entries, &found)) << support::error_of(context.get());
+  EXPECT_EQ(room, found);
+  EXPECT_EQ(places, positions);
+  ASSERT_EQ(TG_OK, tg_patch_verify(context.get(), &entries, before.data(), kCount, &found));
+  EXPECT_EQ(room, found);
+  ASSERT_EQ(TG_OK, tg_patch_apply(context.get(), &entries, before.data(), kCount)) << support::error_of(context.get());
+  for (const uint32_t place : places) {
+    EXPECT_EQ(static_cast<uint16_t>(place | 1U), static_cast<const uint16_t*>(before.data())[place]);
+  }
+  ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), positions.data(), room, -1));
+  ASSERT_EQ(TG_OK, tg_patch_positions(context.get(), positions.data(), room, -1));
+  EXPECT_EQ(places, positions);
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_apply(context.get(), &entries, before.data(), kCount - 1));
+}
+
+// Planes lie in repeated pages, in which the last bytes are written last.
+TEST(Patch, PlanesBeyondTwoToThe31Elements) {
+  constexpr int64_t kCount = (int64_t{1} << 31) + 77;
+  const support::ZeroPages elements(2 * kCount);
+  const support::RepeatedPages planes(2 * kCount);
+  const support::RepeatedPages back(2 * kCount);
+  static_cast<uint16_t*>(elements.data())[kCount - 1] = 0x2345;
+  const auto context = support::make_context(1);
+  ASSERT_EQ(TG_OK, tg_byte_planes(context.get(), elements.data(), kCount, 2, planes.data())) << support::error_of(context.get());
+  EXPECT_EQ(0x45, static_cast<const uint8_t*>(planes.data())[kCount - 1]);
+  EXPECT_EQ(0x23, static_cast<const uint8_t*>(planes.data())[2 * kCount - 1]);
+  ASSERT_EQ(TG_OK, tg_byte_elements(context.get(), planes.data(), kCount, 2, back.data())) << support::error_of(context.get());
+  EXPECT_EQ(0x2345, static_cast<const uint16_t*>(back.data())[kCount - 1]);
+}
+
 TEST(Patch, DoesNotDependOnThreadsOrLevels) {
   const Pair pair(1 << 20, 2, 0.02, 1, support::seed());
   const auto one = support::make_context(1);

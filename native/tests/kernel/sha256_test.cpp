@@ -76,6 +76,20 @@ TEST(Sha256, ManyGiveWhatEachGivesAlone) {
   }
 }
 
+// The digest is that of Python's hashlib.
+TEST(Sha256, BeyondTwoToThe31Bytes) {
+  constexpr int64_t kBytes = (int64_t{1} << 32) + 77;
+  const support::ZeroPages pages(kBytes);
+  auto* const bytes = static_cast<uint8_t*>(pages.data());
+  bytes[5] = 1;
+  bytes[(int64_t{1} << 31) + 3] = 2;
+  bytes[kBytes - 1] = 3;
+  const tg_span span{bytes, kBytes};
+  uint8_t digest[32];
+  ASSERT_EQ(TG_OK, tg_sha256(support::make_context(1).get(), &span, 1, nullptr, digest));
+  EXPECT_EQ("6c587d7a19a2ade927e00525d47587ce813b1bde1329ff68816312939b158a9a", hex(digest));
+}
+
 TEST(Sha256, RefusesAndCancels) {
   const auto context = support::make_context();
   uint8_t digest[32];

@@ -5,6 +5,7 @@
 #include <limits>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "common/dtype.h"
 #include "reference/svd_reference.h"
@@ -931,7 +932,7 @@ Tracked track(const std::vector<double>& base, const std::vector<double>& entrie
   }
   const std::vector<float> narrow(basis.begin(), basis.end());
   const void* data = basis_type == TG_F64 ? static_cast<const void*>(basis.data()) : narrow.data();
-  const tg_svd_start start{sizeof(start), svd.sigma.data(), {data, order, order, order, basis_type, 0}};
+  const tg_svd_start start{sizeof(start), svd.sigma.data(), {data, order, order, order, basis_type, 0}, nullptr, {}, 0};
   const tg_operand matrix = operand(entries.data(), rows, columns, TG_F64);
   const tg_svd_options options{sizeof(options), rank, tolerance, 1, 0};
   Tracked tracked;
@@ -1017,18 +1018,12 @@ struct Stored {
   std::vector<float> narrow;
 };
 
-// Tracks a stored matrix at one level, from a reference decomposition.
-Tracked track_stored(const Stored& stored, const reference::Svd& svd, int64_t rank, double tolerance, const char* level,
-                     int threads) {
+// Tracks a stored matrix at one level.
+Tracked track_from(const tg_svd_start& start, const Stored& stored, int64_t rank, double tolerance, const char* level,
+                   int threads) {
   const auto context = support::make_context(threads, level);
   const int64_t rows = stored.matrix.values.rows;
   const int64_t columns = stored.matrix.values.columns;
-  const int64_t order = std::min(rows, columns);
-  std::vector<float> basis;
-  for (const auto& vector : rows > columns ? svd.right : svd.left) {
-    basis.insert(basis.end(), vector.begin(), vector.end());
-  }
-  const tg_svd_start start{sizeof(start), svd.sigma.data(), {basis.data(), order, order, order, TG_F32, 0}};
   const tg_svd_options options{sizeof(options), rank, tolerance, 1, 0};
   Tracked tracked;
   tracked.values.resize(static_cast<size_t>(rank));
@@ -1037,13 +1032,30 @@ Tracked track_stored(const Stored& stored, const reference::Svd& svd, int64_t ra
   tracked.result = {
       sizeof(tg_svd_result), tracked.values.data(), tracked.left.data(), tracked.right.data(), nullptr, 0, 0, 0, 0, 0};
   tg_workspace_size size{sizeof(size), 0, 0};
-  EXPECT_EQ(TG_OK, tg_svd_track_workspace(context.get(), &stored.matrix, nullptr, 1, &options, &start, &tracked.result, &size));
-  const auto host = support::allocate(size.host_bytes);
+  EXPECT_EQ(TG_OK, tg_svd_track_workspace(context.get(), &stored.matrix, nullptr, 1, &options, &start, &tracked.result, &size))
+      << support::error_of(context.get());
+  const auto host = support::allocate(size.host_bytes + 8);
+  static_cast<uint8_t*>(host.get())[size.host_bytes] = 0x5a;
   const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
   tracked.status =
       tg_svd_track(context.get(), &stored.matrix, nullptr, 1, &options, &start, nullptr, &workspace, &tracked.result);
   tracked.error = support::error_of(context.get());
+  EXPECT_EQ(0x5a, static_cast<uint8_t*>(host.get())[size.host_bytes]);
   return tracked;
+}
+
+// Does so from a reference decomposition.
+Tracked track_stored(const Stored& stored, const reference::Svd& svd, int64_t rank, double tolerance, const char* level,
+                     int threads) {
+  const int64_t rows = stored.matrix.values.rows;
+  const int64_t columns = stored.matrix.values.columns;
+  const int64_t order = std::min(rows, columns);
+  std::vector<float> basis;
+  for (const auto& vector : rows > columns ? svd.right : svd.left) {
+    basis.insert(basis.end(), vector.begin(), vector.end());
+  }
+  const tg_svd_start start{sizeof(start), svd.sigma.data(), {basis.data(), order, order, order, TG_F32, 0}, nullptr, {}, 0};
+  return track_from(start, stored, rank, tolerance, level, threads);
 }
 
 // Rows are padded with codes that are not numbers, so that reading beyond a row is noticed.
@@ -1173,6 +1185,193 @@ TEST(TrackedSvd, AnotherMatrixAltogetherIsDecomposedFromTheBeginning) {
   EXPECT_NE(TG_SVD_TRACKED, many.result.method);
 }
 
+// A base as a start, with its triplets.
+struct Base {
+  Base(const std::vector<double>& entries, int64_t rows, int64_t columns, reference::Svd decomposed)
+      : stored(as_bf16(entries, rows, columns)), svd(std::move(decomposed)) {
+    const int64_t order = std::min(rows, columns);
+    const int64_t length = std::max(rows, columns);
+    for (const auto& vector : rows > columns ? svd.right : svd.left) {
+      basis.insert(basis.end(), vector.begin(), vector.end());
+    }
+    for (const auto& vector : rows > columns ? svd.left : svd.right) {
+      images.insert(images.end(), vector.begin(), vector.end());
+    }
+    start = {sizeof(start),
+             svd.sigma.data(),
+             {basis.data(), order, order, order, TG_F32, 0},
+             &stored.matrix,
+             {images.data(), order, length, length, TG_F64, 0},
+             kReferenceResidual};
+  }
+
+  // What a solve without the base reads, and one with it does not.
+  void hide_all_beyond(int64_t rank) {
+    const auto first = static_cast<std::ptrdiff_t>(rank + 16);
+    std::fill(svd.sigma.begin() + first + 1, svd.sigma.end(), std::nan(""));
+    std::fill(basis.begin() + first * start.basis.columns, basis.end(), std::nanf(""));
+    start.images.rows = first;
+  }
+
+  static constexpr double kReferenceResidual = 1e-12;
+  Stored stored;
+  reference::Svd svd;
+  std::vector<float> basis;
+  std::vector<double> images;
+  tg_svd_start start{};
+};
+
+// Moves a share of the entries by one code.
+Stored moved(const Stored& base, double share, std::mt19937_64& random) {
+  std::bernoulli_distribution moves(share);
+  std::vector<double> entries = base.entries;
+  for (double& entry : entries) {
+    const auto code = threegate::float_to_bf16(static_cast<float>(entry));
+    entry = moves(random) ? threegate::bf16_to_float(static_cast<uint16_t>(code + 1)) : entry;
+  }
+  return as_bf16(entries, base.matrix.values.rows, base.matrix.values.columns);
+}
+
+// |A^T u_i - sigma_i v_i| <= tolerance * sigma_1. expect_leading() checks the other side.
+void expect_left(const Tracked& tracked, const Stored& stored, double tolerance) {
+  const auto rows = static_cast<size_t>(stored.matrix.values.rows);
+  const auto columns = static_cast<size_t>(stored.matrix.values.columns);
+  for (size_t i = 0; i < tracked.values.size(); ++i) {
+    double squares = 0;
+    for (size_t column = 0; column < columns; ++column) {
+      double product = -tracked.values[i] * tracked.right[i * columns + column];
+      for (size_t row = 0; row < rows; ++row) {
+        product += stored.entries[row * columns + column] * tracked.left[i * rows + row];
+      }
+      squares += product * product;
+    }
+    EXPECT_LE(std::sqrt(squares), tolerance * tracked.values[0]) << i;
+  }
+}
+
+// Of few changes the start is within the tolerance, and more need a pass over the matrix. What is hidden shows that the base is
+// used.
+TEST(TrackedSvd, MultipliesOnlyWhatDiffersFromTheBase) {
+  if (support::tests_device()) {
+    GTEST_SKIP() << "a device does not use the base";
+  }
+  std::mt19937_64 random(support::seed());
+  std::vector<std::string> levels = support::simd_levels();
+  levels.emplace_back("scalar");
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{171, 171}, {167, 233}, {301, 134}}) {
+    std::vector<double> entries = gaussian(rows * columns, 0.02, random);
+    for (int64_t i = 0; i < 3; ++i) {  // a few large values, as weights have
+      const std::vector<double> left = gaussian(rows, 0.075, random);
+      const std::vector<double> right = gaussian(columns, 0.075, random);
+      for (size_t at = 0; at < entries.size(); ++at) {
+        entries[at] += left[at / static_cast<size_t>(columns)] * right[at % static_cast<size_t>(columns)];
+      }
+    }
+    const Stored unchanged = as_bf16(entries, rows, columns);
+    const reference::Svd svd = reference::singular_values(unchanged.entries, rows, columns);
+    for (const double share : {0.0, 0.001, 0.01}) {
+      const Stored stored = moved(unchanged, share, random);
+      const reference::Svd expected = reference::singular_values(stored.entries, rows, columns);
+      for (const int64_t rank : {1, 7, 26}) {
+        Base base(unchanged.entries, rows, columns, svd);
+        base.hide_all_beyond(rank);
+        for (const std::string& level : levels) {
+          SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(columns) + ", " + std::to_string(share) + ", rank " +
+                       std::to_string(rank) + ", " + level);
+          const Tracked tracked = track_from(base.start, stored, rank, 1e-4, level.c_str(), 1);
+          expect_leading(tracked, expected, stored.entries, rows, columns, tracked.result.residual);
+          expect_left(tracked, stored, tracked.result.residual);
+          EXPECT_EQ(TG_SVD_TRACKED, tracked.result.method);
+          const Tracked together = track_from(base.start, stored, rank, 1e-4, level.c_str(), 3);
+          EXPECT_EQ(tracked.values, together.values);
+          EXPECT_EQ(tracked.left, together.left);
+          EXPECT_EQ(tracked.right, together.right);
+        }
+      }
+    }
+  }
+}
+
+// Each of these matrices or bases needs another way, and gets it.
+TEST(TrackedSvd, LeavesTheBaseWhereItDoesNotSuffice) {
+  std::mt19937_64 random(support::seed());
+  const int64_t rows = 120;
+  const int64_t columns = 150;
+  const int64_t rank = 6;
+  const auto size = static_cast<size_t>(rows * columns);
+  const auto expect_found = [&](const Base& base, const Stored& stored, double tolerance, const char* name) {
+    SCOPED_TRACE(name);
+    const Tracked tracked = track_from(base.start, stored, rank, tolerance, nullptr, 1);
+    expect_leading(tracked, stored.entries, rows, columns, tolerance);
+    expect_left(tracked, stored, 1.01 * tolerance);
+  };
+  const std::vector<double> entries = gaussian(rows * columns, 0.02, random);
+  Base base(entries, rows, columns, reference::singular_values(as_bf16(entries, rows, columns).entries, rows, columns));
+  const auto with = [&](auto change) {
+    std::vector<double> changed = base.stored.entries;
+    change(changed);
+    return as_bf16(changed, rows, columns);
+  };
+  const std::vector<double> noise = gaussian(rows * columns, 2e-5, random);
+  expect_found(base, with([&](std::vector<double>& to) {
+                 for (size_t i = 0; i < size; ++i) {
+                   to[i] += noise[i];
+                 }
+               }),
+               1e-4, "all entries");
+  expect_found(base, with([&](std::vector<double>& to) {
+                 for (size_t i = 0; i < 20 * static_cast<size_t>(columns); ++i) {
+                   to[i] += 10 * noise[i];
+                 }
+               }),
+               1e-4, "some rows");
+  // A new direction between the wanted ones, of one entry.
+  expect_found(base, with([&](std::vector<double>& to) { to[77] = 0.47; }), 1e-4, "a new direction");
+  expect_found(base, with([&](std::vector<double>& to) { to[77] = 100; }), 1e-4, "a new first direction");
+  expect_found(base, moved(base.stored, 0.01, random), 2e-6, "a low tolerance");
+  base.start.images.rows = rank + 15;
+  expect_found(base, moved(base.stored, 0.001, random), 1e-4, "too few vectors");
+  base.start.images.rows = rows;
+  base.start.residual = 3e-5;
+  if (!support::tests_device()) {  // a device does not use the base
+    EXPECT_LE(3e-5, track_from(base.start, base.stored, rank, 1e-4, nullptr, 1).result.residual);
+  }
+  base.start.residual = 5e-4;
+  expect_found(base, moved(base.stored, 0.001, random), 1e-4, "a base with a large residual");
+  base.start.residual = Base::kReferenceResidual;
+  const Stored after = moved(base.stored, 0.001, random);
+  base.stored.codes[5] = 0x7fc0;
+  expect_found(base, after, 1e-4, "a base with an entry that is not finite");
+
+  // A new first direction that no vector of the base has a part of.
+  std::vector<double> framed = base.stored.entries;
+  for (size_t i = 0; i < size; ++i) {
+    framed[i] = i / static_cast<size_t>(columns) < 110 && i % static_cast<size_t>(columns) < 140 ? framed[i] : 0;
+  }
+  const Base frame(framed, rows, columns, reference::singular_values(framed, rows, columns));
+  framed.back() = 1;
+  expect_found(frame, as_bf16(framed, rows, columns), 1e-4, "a direction beyond the base");
+
+  // Four singular values are not zero, or singular values of many sizes.
+  for (const double factor : {0.0, 0.1}) {
+    std::vector<double> left = gaussian(rows * 12, 1, random);
+    std::vector<double> right = gaussian(12 * columns, 1, random);
+    for (std::vector<double>* numbers : {&left, &right}) {  // sums of a few products of small whole numbers are bf16
+      std::transform(numbers->begin(), numbers->end(), numbers->begin(), [](double number) { return std::round(number); });
+    }
+    std::vector<double> graded(size);
+    for (int64_t term = 0; term < 12; ++term) {
+      for (size_t i = 0; i < size; ++i) {
+        graded[i] += (term < 4 ? 1 : std::pow(factor, term)) *
+                     left[static_cast<size_t>(term * rows) + i / static_cast<size_t>(columns)] *
+                     right[static_cast<size_t>(term * columns) + i % static_cast<size_t>(columns)];
+      }
+    }
+    const Base steep(graded, rows, columns, reference::singular_values(as_bf16(graded, rows, columns).entries, rows, columns));
+    expect_found(steep, moved(steep.stored, 0.001, random), 1e-4, factor == 0 ? "deficient" : "graded");
+  }
+}
+
 TEST(TrackedSvd, RefusesAStartOfAnotherShape) {
   const auto context = support::make_context();
   const std::vector<double> entries(20, 1);
@@ -1181,7 +1380,7 @@ TEST(TrackedSvd, RefusesAStartOfAnotherShape) {
   std::vector<double> out(20);
   tg_svd_result result{sizeof(result), out.data(), out.data() + 1, out.data() + 5, nullptr, 0, 0, 0, 0, 0};
   tg_workspace_size size{sizeof(size), 0, 0};
-  tg_svd_start start{sizeof(start), entries.data(), {entries.data(), 4, 5, 5, TG_F64, 0}};
+  tg_svd_start start{sizeof(start), entries.data(), {entries.data(), 4, 5, 5, TG_F64, 0}, nullptr, {}, 0};
   const auto refused = [&](const char* text) {
     EXPECT_EQ(TG_INVALID_ARGUMENT, tg_svd_track_workspace(context.get(), &matrix, nullptr, 1, &options, &start, &result, &size));
     EXPECT_NE(std::string::npos, support::error_of(context.get()).find(text)) << support::error_of(context.get());
@@ -1196,6 +1395,20 @@ TEST(TrackedSvd, RefusesAStartOfAnotherShape) {
   start.values = entries.data();
   result.spectrum = out.data() + 12;
   refused("tracking needs vectors and no spectrum");
+  result.spectrum = nullptr;
+  const tg_operand other = operand(entries.data(), 5, 4, TG_F64);
+  start.base = &other;
+  refused("starts[0].base is 5 x 4; it must have the shape of the matrix");
+  start.base = &matrix;
+  start.images = {entries.data(), 4, 4, 4, TG_F64, 0};
+  refused("starts[0].images is 4 x 4; its rows must have the length of the long side");
+  start.images = {entries.data(), 4, 5, 5, TG_BF16, 0};
+  refused("starts[0].images.dtype");
+  start.images.dtype = TG_F64;
+  start.residual = -1;
+  refused("starts[0].residual");
+  start.residual = std::nan("");
+  refused("starts[0].residual");
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_svd_track_workspace(context.get(), &matrix, nullptr, 1, &options, nullptr, &result, &size));
 }
 

@@ -112,6 +112,25 @@ TEST(Xxh3, StatesTakePartsSideBySide) {
   }
 }
 
+TEST(Xxh3, BeyondTwoToThe31Bytes) {
+  constexpr int64_t kBytes = (int64_t{1} << 32) + 77;
+  const support::ZeroPages pages(kBytes);
+  auto* const bytes = static_cast<uint8_t*>(pages.data());
+  bytes[5] = 1;
+  bytes[(int64_t{1} << 31) + 3] = 2;
+  bytes[kBytes - 1] = 3;
+  const auto context = support::make_context(1);
+  State whole;
+  const tg_xxh3_part all{whole.place(), bytes, kBytes};
+  ASSERT_EQ(TG_OK, tg_xxh3_update(context.get(), &all, 1)) << support::error_of(context.get());
+  State parts;
+  for (int64_t begin = 0; begin < kBytes; begin += int64_t{1} << 30) {
+    const tg_xxh3_part part{parts.place(), bytes + begin, std::min(kBytes - begin, int64_t{1} << 30)};
+    ASSERT_EQ(TG_OK, tg_xxh3_update(context.get(), &part, 1)) << support::error_of(context.get());
+  }
+  EXPECT_EQ(digest(context.get(), parts), digest(context.get(), whole));
+}
+
 TEST(Xxh3, RefusesWhatItCannotRead) {
   const auto context = support::make_context(1, nullptr);
   State state;

@@ -13,7 +13,7 @@ from typing import Any, Iterator, Optional
 
 import numpy as np
 
-ABI_VERSION = 20  # of the header that the structs below mirror
+ABI_VERSION = 21  # of the header that the structs below mirror
 SONAME = "libthreegate.so.1"
 VARIABLE = "THREEGATE_LIBRARY"
 _TYPES = {"p": c_void_p, "q": c_int64, "i": c_int32, "d": c_double}

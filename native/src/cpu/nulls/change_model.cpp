@@ -29,7 +29,9 @@ constexpr double kFirstRowTolerance = 0.01;
 constexpr double kRowGain = 0.01;  // rows are fitted as much better than the whole was in the pass before
 // A step without the coupling of columns and bins is good if it reduces the squared norm of the gradient by that factor.
 constexpr double kPlainGain = 1.0 / 16;
-constexpr double kStepTolerance = 0.03;  // of Newton's systems, whose steps then gain a factor of about 30
+constexpr double kHistoryGain = 1.0 / 4;  // the same of a step that knows the steps before it
+constexpr double kNear = 1.0 / 2;         // the same from which on steps are worth remembering
+constexpr double kStepTolerance = 0.03;   // of Newton's systems, whose steps then gain a factor of about 30
 // The variance of a score is smallest at the projection. What is left of the equations changes it by the square of this number.
 constexpr double kProjectionTolerance = 1e-4;
 constexpr int64_t kMostStepsOfSystem = 200;
@@ -59,6 +61,11 @@ struct System {
   bool open;  // not solved yet
 };
 
+// How a step of the fit is computed. Columns and bins of weights without a pattern are almost independent. A step that takes them
+// as such costs one pass and gains a factor of about 30. If it gains little, steps use those before them, which costs a pass
+// each, too. If these gain little, the system of Newton's method is solved, which costs a pass for each of its steps.
+enum class Way { kUncoupled, kHistory, kSystem };
+
 class ChangeModel {
  public:
   ChangeModel(Arena& arena, const ThreadPool& pool, const tg_change_model& model)
@@ -67,23 +74,23 @@ class ChangeModel {
         columns_(model.base->values.columns),
         bins_(model.bin_count),
         size_(columns_ + bins_),
+        padded_(padded_columns(columns_)),
         most_keys_(std::min<int64_t>(rows_ * columns_, TG_MAGNITUDE_CODES)),
-        width_(columns_ + most_keys_),
         blocks_(rows_, columns_),
-        keys_of_row_(arena.take<uint16_t>(blocks_.threads(pool) * columns_)),
-        odds_(arena.take<float>(blocks_.threads(pool) * columns_)),
-        numbers_(arena.take<float>(kChangeSets * columns_ * blocks_.threads(pool))),
-        probabilities_(arena.take<float>(blocks_.threads(pool) * columns_)),
-        row_weights_(arena.take<float>(blocks_.threads(pool) * columns_)),
-        column_odds_(arena.take<float>(columns_)),
+        keys_of_row_(arena.take<uint16_t>(blocks_.threads(pool) * padded_)),
+        odds_(arena.take<float>(blocks_.threads(pool) * padded_)),
+        numbers_(arena.take<float>(kChangeSets * padded_ * blocks_.threads(pool))),
+        probabilities_(arena.take<float>(blocks_.threads(pool) * padded_)),
+        row_weights_(arena.take<float>(blocks_.threads(pool) * padded_)),
+        column_odds_(arena.take<float>(padded_)),
         key_odds_(arena.take<float>(most_keys_)),
-        sums_(arena.take<double>(blocks_.count() * kMostSums * width_)),
+        sums_(arena.take<double>(blocks_.count() * kMostSums * (padded_ + most_keys_))),
         row_logits_(arena.take<double>(rows_)),
         row_targets_(arena.take<double>(rows_)),
         row_values_(arena.take<double>(rows_)),
         totals_(arena.take<double>(kChangeSets * rows_)),
         scores_(arena.take<ChangeScore>(kChangeSets * rows_)),
-        values_(arena.take<double>(kChangeSets * width_)),
+        values_(arena.take<double>(kChangeSets * (padded_ + most_keys_))),
         bin_of_key_(arena.take<int32_t>(most_keys_)) {
     const auto take = [&](Margins& margins) {
       double* both = arena.take<double>(size_);
@@ -105,15 +112,14 @@ class ChangeModel {
     start();
     result.steps = 0;
     double merit = pass_gradient(kFirstRowTolerance, options.tolerance, result);
-    bool plain = true;
+    Way way = Way::kUncoupled;
     bool gains = true;
     while (gains && result.imbalance > options.tolerance && result.steps < options.most_steps) {
-      // Columns and bins of weights without a pattern are almost independent. A step that takes them as such costs one pass and
-      // gains a factor of about 30. Otherwise the system of Newton's method is solved, which costs a pass for each of its steps.
-      if (plain) {
-        solve_without_coupling();
-      } else {
+      if (way == Way::kSystem) {
         solve(1, kStepTolerance * kStepTolerance);
+      } else {
+        solve_without_coupling(way == Way::kHistory);
+        std::copy_n(systems_[0].rest.columns, size_, next_pair().change);
       }
       std::copy_n(logits_.columns, size_, saved_.columns);
       double largest = 0;
@@ -131,13 +137,18 @@ class ChangeModel {
         ++result.steps;
         const double next = pass_gradient(kRowGain * result.imbalance, options.tolerance, result);
         gains = next < merit || result.imbalance <= options.tolerance;
-        if (plain && !(next < kPlainGain * merit)) {
-          plain = false;
-          if (!gains) {
-            std::copy_n(saved_.columns, size_, logits_.columns);
-            merit = pass_gradient(kFirstRowTolerance, options.tolerance, result);
-            gains = true;
-            continue;
+        if (way != Way::kSystem) {
+          remember();
+          if (!(next < (way == Way::kUncoupled ? kPlainGain : kHistoryGain) * merit)) {
+            // Far from the solution the coupling changes from step to step, and the steps before teach nothing.
+            const bool is_near = way == Way::kUncoupled && length == 1 && next < kNear * merit;
+            way = is_near ? Way::kHistory : Way::kSystem;
+            if (!gains) {
+              std::copy_n(saved_.columns, size_, logits_.columns);
+              merit = pass_gradient(kFirstRowTolerance, options.tolerance, result);
+              gains = true;
+              continue;
+            }
           }
         }
         merit = gains ? next : merit;
@@ -188,7 +199,7 @@ class ChangeModel {
   [[nodiscard]] int64_t words() const { return (columns_ + 63) / 64; }
 
   [[nodiscard]] ChangeRow row_at(int thread, int64_t row) const {
-    const int64_t at = thread * columns_;
+    const int64_t at = thread * padded_;
     return {model_.base,         row,
             keys_->table(),      column_odds_,
             key_odds_,           keys_of_row_ + at,
@@ -196,22 +207,25 @@ class ChangeModel {
             probabilities_ + at, row_weights_ + at};
   }
 
+  // The sums of one kind. A matrix has a few thousand keys, so that this is much less than the room for them.
+  [[nodiscard]] int64_t width() const { return padded_ + keys_->count(); }
+
   static bool is_free(double logit) { return std::isfinite(logit); }
 
   // Sums of several kinds for each column and key: two of them as pairs by key, or those of sets side by side.
   [[nodiscard]] ChangePairSums pair_sums_at(int64_t block) const {
-    double* at = sums_ + block * 2 * width_;
-    return {at, at + columns_, at + 2 * columns_};
+    double* at = sums_ + block * 2 * width();
+    return {at, at + padded_, at + 2 * padded_};
   }
   [[nodiscard]] ChangeSums sums_at(int64_t block, int64_t kinds, int64_t first, int64_t count) const {
-    double* at = sums_ + (block * kinds + first) * width_;
-    return {at, at + count * columns_};
+    double* at = sums_ + (block * kinds + first) * width();
+    return {at, at + count * padded_};
   }
 
   // Sets the sums of all blocks to 0.
-  void clear(int64_t kinds) const { std::fill_n(sums_, blocks_.count() * kinds * width_, 0.0); }
+  void clear(int64_t kinds) const { std::fill_n(sums_, blocks_.count() * kinds * width(), 0.0); }
 
-  void add_blocks(int64_t kinds) const { blocks_.add_up(sums_, kinds * width_); }
+  void add_blocks(int64_t kinds) const { blocks_.add_up(sums_, kinds * width()); }
 
   // Fetches sums that are `stride` apart, those of keys by bin.
   void collect(const double* of_columns, const double* of_keys, int64_t stride, const Margins& to) const {
@@ -225,9 +239,9 @@ class ChangeModel {
   }
   void collect_pairs(const Margins& first, const Margins& second) const {
     add_blocks(2);
-    const double* keys = sums_ + 2 * columns_;
+    const double* keys = sums_ + 2 * padded_;
     std::copy_n(sums_, columns_, first.columns);
-    std::copy_n(sums_ + columns_, columns_, second.columns);
+    std::copy_n(sums_ + padded_, columns_, second.columns);
     const auto by_bin = [&](const double* from, double* bins) {
       std::fill_n(bins, bins_, 0.0);
       for (int64_t key = 0; key < keys_->count(); ++key) {
@@ -238,14 +252,12 @@ class ChangeModel {
     by_bin(keys + 1, second.bins);
   }
 
-  // Calls body(row, block) for each free row after it was read.
+  // Calls body(row, block) for each free row.
   template <typename Body>
   void for_free_rows(Body body) {
     blocks_.for_rows(*pool_, [&](int thread, int64_t block, int64_t row) {
       if (is_free(row_logits_[row])) {
-        const ChangeRow at = row_at(thread, row);
-        change_read(level_, at);
-        body(at, block);
+        body(row_at(thread, row), block);
       }
     });
   }
@@ -255,6 +267,7 @@ class ChangeModel {
     for (int64_t j = 0; j < columns_; ++j) {
       column_odds_[j] = static_cast<float>(odds(logits_.columns[j]));
     }
+    std::fill(column_odds_ + columns_, column_odds_ + padded_, 0.0F);
     double* of_bins = systems_[0].product.bins;
     for (int64_t b = 0; b < bins_; ++b) {
       of_bins[b] = odds(logits_.bins[b]);
@@ -275,12 +288,22 @@ class ChangeModel {
       set_odds();
       clear(2);
       std::fill_n(row_values_, rows_, 0.0);
+      const bool all = round == 0;  // every entry is free
       for_free_rows([&](const ChangeRow& at, int64_t block) {
-        const ChangeCounts counts = change_count(level_, at, model_.changed + at.row * words(), pair_sums_at(block));
+        const uint64_t* changed = model_.changed + at.row * words();
+        const ChangeCounts counts =
+            all ? ChangeCounts{change_count(level_, at, changed, pair_sums_at(block)), static_cast<double>(columns_)}
+                : change_count_free(level_, at, changed, pair_sums_at(block));
         row_targets_[at.row] = counts.changes;
         row_values_[at.row] = counts.weight;
       });
       collect_pairs(targets_, weights_);
+      if (all) {
+        std::fill_n(weights_.columns, columns_, static_cast<double>(rows_));
+        for (int64_t key = 0; key < keys_->count(); ++key) {
+          weights_.bins[bin_of_key_[key]] += static_cast<double>(keys_->entries(key));
+        }
+      }
       const auto fix = [](double& logit, double changes, double entries) {
         if (!is_free(logit) || (changes > 0 && changes < entries)) {
           return false;
@@ -338,7 +361,7 @@ class ChangeModel {
       }
       logit = clamped(logit + clamped(difference / counts.weight, kLongestRowStep), kMostRowLogit);
     }
-    change_probabilities(level_, at, row_odds(at.row));
+    change_expect(level_, at, row_odds(at.row));
     return distance;
   }
 
@@ -349,6 +372,7 @@ class ChangeModel {
     clear(2);
     std::fill_n(row_values_, rows_, 0.0);
     for_free_rows([&](const ChangeRow& at, int64_t block) {
+      change_read(level_, at);
       row_values_[at.row] = fit_row(at, std::max(row_tolerance, kRowTolerance * tolerance));
       change_add(level_, at, pair_sums_at(block));
     });
@@ -371,17 +395,71 @@ class ChangeModel {
     return merit;
   }
 
-  // The solution of the first system without its coupling of columns and bins.
-  void solve_without_coupling() {
-    centre(systems_[0]);
-    for (int64_t i = 0; i < size_; ++i) {
-      systems_[0].solution.columns[i] = preconditioned(systems_[0], i);
+  // The solution of the first system without its coupling of columns and bins, or with as much of it as the steps so far have
+  // shown: a step of the method of Broyden, Fletcher, Goldfarb and Shanno with limited memory.
+  void solve_without_coupling(bool with_history) {
+    const System& system = systems_[0];
+    centre(system);
+    double* rest = system.rest.columns;
+    double* step = system.solution.columns;
+    const int64_t last = with_history ? pairs_ : 0;
+    const int64_t first = std::max<int64_t>(0, last - kPairs + 1);  // the next pair has its own place
+    const auto product = [&](const double* x, const double* y) {
+      return sum_in_lanes(size_, [&](int64_t i) { return x[i] * y[i]; });
+    };
+    // The gradient is needed as it is for the next pair.
+    double* left = system.direction.columns;
+    std::copy_n(rest, size_, left);
+    double shares[kPairs];
+    for (int64_t at = last - 1; at >= first; --at) {
+      const Pair pair = pair_at(at);
+      double& share = shares[at % kPairs];
+      share = product(pair.step, left) / product(pair.step, pair.change);
+      for (int64_t i = 0; i < size_; ++i) {
+        left[i] -= share * pair.change[i];
+      }
     }
+    for (int64_t i = 0; i < size_; ++i) {
+      step[i] = weights_.columns[i] > 0 ? left[i] / weights_.columns[i] : 0;
+    }
+    for (int64_t at = first; at < last; ++at) {
+      const Pair pair = pair_at(at);
+      const double share = shares[at % kPairs] - product(pair.change, step) / product(pair.step, pair.change);
+      for (int64_t i = 0; i < size_; ++i) {
+        step[i] += share * pair.step[i];
+      }
+    }
+  }
+
+  // A step of the fit, and how much less the gradient is after it. The other systems are not used while a model is fitted.
+  struct Pair {
+    double* step;
+    double* change;
+  };
+  static constexpr int64_t kPairs = int64_t{2} * (kChangeSets - 1);
+  [[nodiscard]] Pair pair_at(int64_t number) const {
+    const System& system = systems_[1 + number % kPairs / 2];
+    return number % 2 == 0 ? Pair{system.rest.columns, system.solution.columns}
+                           : Pair{system.direction.columns, system.product.columns};
+  }
+  [[nodiscard]] Pair next_pair() const { return pair_at(pairs_); }
+
+  // Completes the next pair, whose `change` is the gradient before the step.
+  void remember() {
+    const Pair pair = next_pair();
+    const double* rest = systems_[0].rest.columns;
+    for (int64_t i = 0; i < size_; ++i) {
+      pair.step[i] = is_free(logits_.columns[i]) ? logits_.columns[i] - saved_.columns[i] : 0;
+      pair.change[i] -= rest[i];
+    }
+    // The likelihood is concave, so only rounding makes the product negative.
+    pairs_ += sum_in_lanes(size_, [&](int64_t i) { return pair.step[i] * pair.change[i]; }) > 0 ? 1 : 0;
   }
 
   // Writes numbers of the first systems side by side, for each column and key.
   ChangeSums spread(int count, Margins System::*numbers) {
-    const ChangeSums values{values_, values_ + count * columns_};
+    const ChangeSums values{values_, values_ + count * padded_};
+    std::fill(values.columns + count * columns_, values.keys, 0.0);
     for (int set = 0; set < count; ++set) {
       const Margins& x = systems_[set].*numbers;
       for (int64_t j = 0; j < columns_; ++j) {
@@ -418,15 +496,14 @@ class ChangeModel {
       clear(count);
       const ChangeSums directions = spread(count, &System::direction);
       for_free_rows([&](const ChangeRow& at, int64_t block) {
-        change_probabilities(level_, at, row_odds(at.row));
-        change_product(level_, count, at, directions, sums_at(block, count, 0, count));
+        change_product(level_, count, at, row_odds(at.row), directions, sums_at(block, count, 0, count));
       });
       add_blocks(count);
       open = false;
       for (int set = 0; set < count; ++set) {
         System& system = systems_[set];
         if (system.open) {
-          collect(sums_ + set, sums_ + count * columns_ + set, count, system.product);
+          collect(sums_ + set, sums_ + count * padded_ + set, count, system.product);
           advance(system, least[set]);
           open = open || system.open;
         }
@@ -489,18 +566,17 @@ class ChangeModel {
     clear(kinds);
     std::fill_n(totals_, count * rows_, 0.0);
     for_free_rows([&](const ChangeRow& at, int64_t block) {
-      change_probabilities(level_, at, row_odds(at.row));
       const uint64_t* own[kChangeSets];
       rows_of(sets, count, at.row, own);
-      change_project(level_, count, at, own, sums_at(block, kinds, 0, count), sums_at(block, kinds, count, 1),
+      change_project(level_, count, at, row_odds(at.row), own, sums_at(block, kinds, 0, count), sums_at(block, kinds, count, 1),
                      totals_ + count * at.row);
     });
     add_blocks(kinds);
-    const double* of_weights = sums_ + count * width_;
-    collect(of_weights, of_weights + columns_, 1, weights_);
+    const double* of_weights = sums_ + count * width();
+    collect(of_weights, of_weights + padded_, 1, weights_);
     double totals[kChangeSets];
     for (int set = 0; set < count; ++set) {
-      collect(sums_ + set, sums_ + count * columns_ + set, count, systems_[set].rest);
+      collect(sums_ + set, sums_ + count * padded_ + set, count, systems_[set].rest);
       totals[set] = sum_in_lanes(rows_, [&](int64_t i) { return totals_[count * i + set]; });
     }
     solve(count, kProjectionTolerance * kProjectionTolerance, totals);
@@ -523,10 +599,10 @@ class ChangeModel {
     const ChangeSums projections = spread(count, &System::solution);
     std::fill_n(scores_, count * rows_, ChangeScore{});
     for_free_rows([&](const ChangeRow& at, int64_t) {
-      change_probabilities(level_, at, row_odds(at.row));
       const uint64_t* own[kChangeSets];
       rows_of(sets, count, at.row, own);
-      change_score(level_, count, at, model_.changed + at.row * words(), own, projections, scores_ + count * at.row);
+      change_score(level_, count, at, row_odds(at.row), model_.changed + at.row * words(), own, projections,
+                   scores_ + count * at.row);
     });
     for (int set = 0; set < count; ++set) {
       tg_change_score_result& result = results[set];
@@ -569,8 +645,8 @@ class ChangeModel {
   int64_t columns_;
   int64_t bins_;
   int64_t size_;       // columns and bins
+  int64_t padded_;     // columns as arrays have them
   int64_t most_keys_;  // the largest number of keys that a matrix of this shape has
-  int64_t width_;      // columns and keys
   RowBlocks blocks_;
   uint16_t* keys_of_row_;  // of each thread, as the next three
   float* odds_;
@@ -594,6 +670,7 @@ class ChangeModel {
   Margins logits_{};
   Margins saved_{};
   System systems_[kChangeSets]{};
+  int64_t pairs_ = 0;  // steps of a fit that were remembered
   ThreadPool* pool_ = nullptr;
   SimdLevel level_ = SimdLevel::kScalar;
 };

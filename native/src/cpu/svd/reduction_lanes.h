@@ -3,71 +3,13 @@
 #ifndef THREEGATE_CPU_SVD_REDUCTION_LANES_H
 #define THREEGATE_CPU_SVD_REDUCTION_LANES_H
 
-#include <cstring>
-
 #include "reduction.h"
+#include "vector_lanes.h"
 
 namespace threegate::svd {
 namespace {
 
-// Wider vectors than the instruction set has would stay in memory.
-#if defined(__AVX512F__)
-constexpr int64_t kVectorBytes = 64;
-#elif defined(__AVX2__)
-constexpr int64_t kVectorBytes = 32;
-#else
-constexpr int64_t kVectorBytes = 16;
-#endif
-
-template <typename T>
-struct Lanes;
-template <>
-struct Lanes<float> {
-  typedef float Vector __attribute__((vector_size(kVectorBytes)));
-};
-template <>
-struct Lanes<double> {
-  typedef double Vector __attribute__((vector_size(kVectorBytes)));
-};
-
-template <typename T>
-constexpr int64_t kReductionLanes = kVectorBytes / static_cast<int64_t>(sizeof(T));
-
 constexpr int64_t kReductionRows = 4;  // rows that share each load of v and y
-
-template <typename T>
-[[gnu::always_inline]] inline typename Lanes<T>::Vector load_lanes(const T* from) {
-  typename Lanes<T>::Vector vector;
-  std::memcpy(&vector, from, sizeof(vector));
-  return vector;
-}
-
-template <typename T>
-[[gnu::always_inline]] inline void store_lanes(const typename Lanes<T>::Vector& vector, T* to) {
-  std::memcpy(to, &vector, sizeof(vector));
-}
-
-// Keeps a vector in its register. GCC would otherwise load it again for each use, and the loads then bind.
-template <typename Vector>
-[[gnu::always_inline]] inline void keep_in_register([[maybe_unused]] Vector& vector) {
-#if defined(__AVX512F__)
-  asm("" : "+v"(vector));
-#elif defined(__x86_64__)
-  asm("" : "+x"(vector));
-#endif
-}
-
-template <typename T>
-T sum_of(const typename Lanes<T>::Vector& vector) {
-  T sums[kReductionLanes<T>];
-  store_lanes<T>(vector, sums);
-  for (int64_t width = kReductionLanes<T> / 2; width > 0; width /= 2) {
-    for (int64_t lane = 0; lane < width; ++lane) {
-      sums[lane] += sums[lane + width];
-    }
-  }
-  return sums[0];
-}
 
 // The entries left of the diagonal block count twice, for both triangles.
 template <typename T, int64_t kRows>
@@ -81,7 +23,7 @@ void multiply_rows(const T* matrix, int64_t stride, int64_t first, const T* v, T
     factor[i] = v[first + i];
   }
   int64_t j = 0;
-  for (; j + kReductionLanes<T> <= first; j += kReductionLanes<T>) {
+  for (; j + kLanes<T> <= first; j += kLanes<T>) {
     const Vector own = load_lanes(v + j);
     Vector out = load_lanes(y + j);
     for (int64_t i = 0; i < kRows; ++i) {
@@ -121,13 +63,13 @@ template <typename T, int64_t kVectors>
   Vector sums[static_cast<size_t>(kVectors)] = {};
   for (int64_t i = 0; i < count; ++i) {
     for (int64_t k = 0; k < kVectors; ++k) {
-      const int64_t at = k * kReductionLanes<T>;
+      const int64_t at = k * kLanes<T>;
       sums[k] += load_lanes(left + i * left_stride + at) * left_factors[i];
       sums[k] += load_lanes(right + i * right_stride + at) * right_factors[i];
     }
   }
   for (int64_t k = 0; k < kVectors; ++k) {
-    T* own = out + k * kReductionLanes<T>;
+    T* own = out + k * kLanes<T>;
     store_lanes<T>(load_lanes(own) - sums[k], own);
   }
 }
@@ -137,10 +79,10 @@ void subtract_rows(const T* left, int64_t left_stride, const T* left_factors, co
                    const T* right_factors, int64_t count, int64_t length, T* out) {
   constexpr int64_t kTogether = 4;
   int64_t j = 0;
-  for (; j + kTogether * kReductionLanes<T> <= length; j += kTogether * kReductionLanes<T>) {
+  for (; j + kTogether * kLanes<T> <= length; j += kTogether * kLanes<T>) {
     subtract_vectors<T, kTogether>(left + j, left_stride, left_factors, right + j, right_stride, right_factors, count, out + j);
   }
-  for (; j + kReductionLanes<T> <= length; j += kReductionLanes<T>) {
+  for (; j + kLanes<T> <= length; j += kLanes<T>) {
     subtract_vectors<T, 1>(left + j, left_stride, left_factors, right + j, right_stride, right_factors, count, out + j);
   }
   for (; j < length; ++j) {
@@ -159,9 +101,9 @@ void dots_of_rows(const T* rows, int64_t stride, int64_t count, int64_t length, 
     const T* row = rows + i * stride;
     Vector lanes[2] = {};
     int64_t j = 0;
-    for (; j + 2 * kReductionLanes<T> <= length; j += 2 * kReductionLanes<T>) {
+    for (; j + 2 * kLanes<T> <= length; j += 2 * kLanes<T>) {
       lanes[0] += load_lanes(row + j) * load_lanes(v + j);
-      lanes[1] += load_lanes(row + j + kReductionLanes<T>) * load_lanes(v + j + kReductionLanes<T>);
+      lanes[1] += load_lanes(row + j + kLanes<T>) * load_lanes(v + j + kLanes<T>);
     }
     T sum = sum_of<T>(lanes[0] + lanes[1]);
     for (; j < length; ++j) {

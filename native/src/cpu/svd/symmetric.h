@@ -13,6 +13,7 @@
 #include "cpu/support/simd_level.h"
 #include "reduction.h"
 #include "tridiagonal.h"
+#include "two_stages.h"
 
 namespace threegate::svd {
 
@@ -33,13 +34,19 @@ class Symmetric {
         support_(arena.take<lapack_int>(2 * capacity)),
         work_(arena.take<T>(work_size_)),
         integers_(arena.take<lapack_int>(10 * capacity)),
-        tridiagonal_(arena, std::is_same_v<T, float> ? capacity : 0) {}
+        tridiagonal_(arena, std::is_same_v<T, float> ? capacity : 0),
+        two_stages_(arena, capacity >= kLeastForTwoStages ? capacity : 0, capacity >= kLeastForTwoStages ? rank : 0) {}
 
   // Reduces a matrix to tridiagonal form. Takes the lower triangle of a row-major matrix, which is the upper one in column-major
-  // order. The matrix is overwritten and must stay valid.
+  // order. All of the matrix is overwritten and must stay valid.
   bool tridiagonalise(SimdLevel level, T* matrix, int64_t order) {
     matrix_ = matrix;
     order_ = order;
+    in_two_stages_ = pays_in_two_stages<T>(level, order);
+    if (in_two_stages_) {
+      two_stages_.reduce(level, order, matrix, diagonal_, off_diagonal_);
+      return true;
+    }
     return reduce_to_tridiagonal(level, order_, matrix_, diagonal_, off_diagonal_, reflectors_, work_);
   }
 
@@ -57,9 +64,7 @@ class Symmetric {
       found = tridiagonal_.run(level, order_, diagonal_, off_diagonal_, rank, values_, x);
     }
     // Inverse iteration may fail where all values are equal up to rounding.
-    if (!(found || (rank <= order_ / 2 && by_inverse_iteration(rank, x)) || by_representations(rank, x)) ||
-        blas().functions<T>().ormtr(LAPACK_COL_MAJOR, 'L', 'U', 'N', blas_size(order_), blas_size(rank), matrix_,
-                                    blas_size(order_), reflectors_, x, blas_size(order_), work_, blas_size(work_size_)) != 0) {
+    if (!(found || (rank <= order_ / 2 && by_inverse_iteration(rank, x)) || by_representations(rank, x)) || !transform(rank, x)) {
       return false;
     }
     // Values ascend within each block of a tridiagonal matrix that falls into blocks. They must descend over all.
@@ -76,6 +81,16 @@ class Symmetric {
   [[nodiscard]] const T* values() const { return values_; }
 
  private:
+  // Turns vectors of the tridiagonal matrix into those of the matrix.
+  bool transform(int64_t rank, T* x) {
+    if (in_two_stages_) {
+      two_stages_.transform(rank, x);
+      return true;
+    }
+    return blas().functions<T>().ormtr(LAPACK_COL_MAJOR, 'L', 'U', 'N', blas_size(order_), blas_size(rank), matrix_,
+                                       blas_size(order_), reflectors_, x, blas_size(order_), work_, blas_size(work_size_)) == 0;
+  }
+
   // Inverse iteration. It is about ten times more accurate than the other method, and its cost grows with the square of the rank.
   bool by_inverse_iteration(int64_t rank, T* x) {
     lapack_int* failed = integers_ + 4 * order_;
@@ -136,6 +151,7 @@ class Symmetric {
 
   int64_t work_size_;
   int64_t order_ = 0;
+  bool in_two_stages_ = false;
   T* matrix_ = nullptr;
   T* diagonal_;
   T* off_diagonal_;
@@ -146,6 +162,7 @@ class Symmetric {
   T* work_;
   lapack_int* integers_;
   Tridiagonal tridiagonal_;
+  TwoStages<T> two_stages_;
 };
 
 }  // namespace threegate::svd

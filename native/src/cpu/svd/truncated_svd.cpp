@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "block_solver.h"
+#include "change_tracking.h"
 #include "gram_solver.h"
 #include "output.h"
 #include "panel.h"
@@ -48,18 +49,18 @@ bool takes_blocks(const View& view, const tg_svd_options& options, const tg_svd_
 
 }  // namespace
 
-int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, bool tracked, const tg_svd_result& result,
-                        int64_t longest_whole) {
+int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, const tg_svd_start* start,
+                        const tg_svd_result& result, int64_t longest_whole) {
   const View view = make_view(matrix, nullptr, 1);
   if (view.short_side == 0) {
     return 0;
   }
-  if (!tracked && takes_blocks(view, options, result, longest_whole)) {
+  if (start == nullptr && takes_blocks(view, options, result, longest_whole)) {
     return block_solver_bytes(view, options);
   }
   int64_t bytes = triangle_solver_bytes(view, options);
-  if (tracked) {
-    bytes = std::max(bytes, tracking_bytes(view, options));
+  if (start != nullptr) {
+    bytes = std::max({bytes, tracking_bytes(view, options), change_tracking_bytes(view, options, *start)});
   }
   if (tries_gram(view)) {
     bytes = std::max(bytes, gram_solver_bytes(GramPrecision::kDouble, view, options));
@@ -95,7 +96,8 @@ void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* 
     solve_by_blocks(view, level, options, workspace, result);
     return;
   }
-  if (start != nullptr && track(view, level, options, *start, workspace, result)) {
+  if (start != nullptr && (track_changes(view, level, options, *start, workspace, result) ||
+                           track(view, level, options, *start, workspace, result))) {
     return;
   }
   const auto solve = [&](GramPrecision precision) {

@@ -1,12 +1,14 @@
 #include "curvature.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
 #include <vector>
 
 #include "cuda/support/staging.h"
-#include "curvature_kernels.h"
+#include "cuda/svd/warpgroup_product.h"
+#include "warpgroup_curvature.h"
 
 namespace threegate::cuda {
 namespace {
@@ -31,6 +33,14 @@ tg_operand plain(const tg_matrix& values) {
 
 int64_t padded(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 int64_t tiles_of(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
+
+// Whether warpgroups multiply. Their tiles are larger, and two thirds of the multiprocessors with one are as fast as all of them
+// with those of mma. THREEGATE_CUDA_PRODUCT=wgmma takes them for few tiles, too.
+bool has_warpgroups_for(const CudaSession& session, int64_t tiles) {
+  static const char* const chosen = std::getenv("THREEGATE_CUDA_PRODUCT");
+  const bool always = chosen != nullptr && std::strcmp(chosen, "wgmma") == 0;
+  return has_warpgroup_products(session.compute_capability) && (always || 3 * tiles >= int64_t{2} * session.multiprocessors);
+}
 
 // The bf16 terms that represent all numbers of a type, rounded to float32.
 int32_t planes_of(tg_dtype dtype) {
@@ -176,10 +186,10 @@ struct Formed {
     row_squares = layout.take<double>(dense_count * outputs);
     partial = layout.take<double>(dense_count * tiles * kPartialsOfTile * tokens);
     factors = layout.take<float>(rank * std::max(outputs, inputs));
-    left = take_vectors(layout, rank, kTileVectors, outputs, kPlanes);
-    right = take_vectors(layout, rank, kTileVectors, inputs, kPlanes);
-    of_inputs = layout.take<float>(tokens * right.tiles * kTileVectors);
-    of_gradients = layout.take<float>(tokens * left.tiles * kTileVectors);
+    left = take_vectors(layout, rank, kFactorVectors, outputs, kPlanes);
+    right = take_vectors(layout, rank, kFactorVectors, inputs, kPlanes);
+    of_inputs = layout.take<float>(tokens * right.tiles * kFactorVectors);
+    of_gradients = layout.take<float>(tokens * left.tiles * kFactorVectors);
     terms = layout.take<int32_t>(dense_count);
     slopes = layout.take<double>(count * tokens);
   }
@@ -379,6 +389,8 @@ class Slopes {
     const cudaStream_t stream = session.stream();
     const int64_t token_tiles = tiles_of(tokens, kTileTokens);
     const int64_t stride = token_tiles * kTileTokens;
+    // It depends on one direction, so that a slope has the same bits in all batches.
+    const bool warpgroups = has_warpgroups_for(session, tiles_of(tokens, kSlopeTokens) * tiles_of(outputs_, kSlopeVectors));
     // Neighbouring directions with as many planes are multiplied together.
     for (int64_t begin = 0, end = 0; begin < formed.dense_count; begin = end) {
       const auto terms_of = [&](int64_t place) { return terms_[static_cast<size_t>(place)]; };
@@ -388,9 +400,10 @@ class Slopes {
       VectorPlanes directions = formed.direction(begin);
       directions.tiles *= end - begin;
       double* const partial = formed.partial + begin * formed.tiles * kPartialsOfTile * stride;
-      check(launch_slope_tiles({input_.planes, gradient_.planes, directions, partial, token_tiles, formed.tiles}, terms_of(begin),
-                               stream),
-            "slopes");
+      const SlopeWork work{input_.planes, gradient_.planes, directions, partial, token_tiles, formed.tiles};
+      check(
+          warpgroups ? launch_warpgroup_slopes(work, terms_of(begin), stream) : launch_slope_tiles(work, terms_of(begin), stream),
+          "slopes");
     }
     if (formed.rank > 0) {
       check(launch_project(input_.planes, formed.right, token_tiles, formed.of_inputs, stream), "slopes");
@@ -406,7 +419,7 @@ class Slopes {
         partial += partials * stride;
       } else {
         const int64_t rank = rank_of(directions_[i]);
-        check(launch_row_products(formed.of_inputs + column, formed.of_gradients + column, formed.left.tiles * kTileVectors,
+        check(launch_row_products(formed.of_inputs + column, formed.of_gradients + column, formed.left.tiles * kFactorVectors,
                                   tokens, rank, slopes, stream),
               "slopes");
         column += rank;
@@ -450,7 +463,13 @@ class Products {
       copy_matrix(session, {from, 1, numbers, numbers, TG_F64, 0}, reinterpret_cast<uint8_t*>(to), control);
     };
     doubles(sums, count, matrix_);
-    check(launch_arrange_sums(false, sums_, left_.columns, right_.columns, matrix_, stream), "products of tokens");
+    // As on the CPU, the product of a matrix with itself is computed from the diagonal on.
+    const bool symmetric = left_.data == right_.data && left_.columns == right_.columns && left_.dtype == right_.dtype &&
+                           left_.row_stride == right_.row_stride;
+    const auto arrange = [&](bool back) {
+      check(launch_arrange_sums(back, symmetric, sums_, left_.columns, right_.columns, matrix_, stream), "products of tokens");
+    };
+    arrange(false);
     for (int64_t begin = 0; begin < left_.rows; begin += kMostTokens) {
       check_cancelled(control);
       const int64_t part = std::min(kMostTokens, left_.rows - begin);
@@ -460,19 +479,12 @@ class Products {
       split(session, left_, staged_left_, nullptr, begin, part, left_planes_, control);
       // The weights go to the factor whose planes are multiplied together.
       split(session, right_, staged_right_, weights == nullptr ? nullptr : weights_, begin, part, right_planes_, control);
-      const int64_t tokens = padded(part, kPadding);
-      for (int64_t block = 0; block < tokens; block += kProbeTokens) {
-        VectorPlanes left = left_planes_;
-        VectorPlanes right = right_planes_;
-        left.codes += block;
-        right.codes += block;
-        check(launch_token_products(left, right, std::min(kProbeTokens, tokens - block), sums_, stream), "products of tokens");
-      }
+      check(multiply(session, padded(part, kPadding), symmetric), "products of tokens");
       // The next part overwrites this one.
       check(cudaStreamSynchronize(stream), "products of tokens");
       add_done(control, part);
     }
-    check(launch_arrange_sums(true, sums_, left_.columns, right_.columns, matrix_, stream), "products of tokens");
+    arrange(true);
     copy_to_host(session, matrix_, count * static_cast<int64_t>(sizeof(double)), sums);
   }
 
@@ -481,6 +493,22 @@ class Products {
                     int64_t count, const VectorPlanes& out, const tg_control* control) {
     const Entries entries = staged.bring(session, matrix, begin, count, control);
     check(launch_split_columns(entries, weights, count, matrix.columns, out, session.stream()), "tokens");
+  }
+
+  [[nodiscard]] cudaError_t multiply(const CudaSession& session, int64_t tokens, bool symmetric) const {
+    const cudaStream_t stream = session.stream();
+    if (has_warpgroups_for(session, tiles_of(left_.columns, kProductRows) * tiles_of(right_.columns, kProductVectors))) {
+      return launch_warpgroup_products(left_planes_, right_planes_, tokens, symmetric, sums_, stream);
+    }
+    cudaError_t error = cudaSuccess;
+    for (int64_t block = 0; block < tokens && error == cudaSuccess; block += kProbeTokens) {
+      VectorPlanes left = left_planes_;
+      VectorPlanes right = right_planes_;
+      left.codes += block;
+      right.codes += block;
+      error = launch_token_products(left, right, std::min(kProbeTokens, tokens - block), symmetric, sums_, stream);
+    }
+    return error;
   }
 
   const tg_matrix& left_;

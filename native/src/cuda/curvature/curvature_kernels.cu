@@ -2,19 +2,21 @@
 // cuda/svd/product_pipeline.h. A number is a sum of bf16 numbers: one for bf16 and fp8, two for fp16, and three for float32 and
 // float64. Directions are rounded to float32 and have as many terms as they need.
 //
-// A tile of slopes is 128 tokens x 64 rows of a direction. A stage has 20, 16 or 12 KB for three, two or one terms of a
-// direction, and 77, 64 or 43 flop for a byte of the second-level cache. On an H200 this limits products to 422, 352 or 235
-// Tflop/s, which is 0.43, 0.36 or 0.24 of the 989 Tflop/s of its matrix units. Float32 units had 18 to 25. The products are
-// multiplied by the gradients in registers, so that they are never stored. Sums over outputs are in float64: 32 products of a
-// thread take 64 conversions and 32 fused multiplications, beside 2,048 matrix products of its warp with 4096 inputs and one
-// term. The other block multiplies meanwhile.
+// A tile of slopes is 128 tokens x 128 rows of a direction. A stage has 32, 24 or 16 KB for three, two or one terms of a
+// direction, and 96, 85 or 64 flop for a byte of the second-level cache. On an H200 this limits products to 528, 469 or 352
+// Tflop/s, and the matrix units with mma.sync to 470. Float32 units had 18 to 25. The products are multiplied by the gradients in
+// registers, so that they are never stored. Sums over outputs are in float64: 32 products of a thread take 64 conversions and 32
+// fused multiplications, beside 2,048 matrix products of its warp with 4096 inputs and one term.
 //
-// Sums of products of tokens are float32 for 512 tokens, and then 128 KB of a tile are read and written for 320 KB of stages with
-// three terms. The limit is 300 Tflop/s, or 140 with one term. Float64 sums in registers would leave room for one block.
+// Sums of products of tokens are float32 for 512 tokens, and then 256 KB of a tile are read and written for 512 KB of stages with
+// three terms. The limit is 352 Tflop/s, or 176 with one term. Compute capability 9.0 has other kernels for both, see
+// warpgroup_curvature_kernels.cu.
 //
-// Tiles of 96 and 128 rows were compiled. The compiler spills one to four registers of kernels that have two blocks, on one
-// architecture or another. They would raise the limits to 470, 422 and 302 Tflop/s. Three calls with a known number of terms
-// spill less than a loop over the planes of tokens, because the compiler keeps addresses from one plane to the next one.
+// Two blocks of 256 threads had tiles of 64 rows, with limits of 422, 352 or 235 Tflop/s. With 96 and 128 rows the compiler
+// spills one to four registers of such kernels, on one architecture or another. One block of 512 threads has as many threads, and
+// a thread as many sums. Its 16 warps share a tile of tokens. They wait for each other in each stage, and no other block
+// multiplies meanwhile. Three calls with a known number of terms spill less than a loop over the planes of tokens, because the
+// compiler keeps addresses from one plane to the next one.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "cuda/svd/bf16_terms.h"
@@ -25,8 +27,10 @@ namespace threegate::cuda {
 namespace {
 
 constexpr int kVectors = static_cast<int>(kTileVectors);
+constexpr int kFactors = static_cast<int>(kFactorVectors);
+constexpr int kTileThreads = threads_for(kVectors);
 using TileSums = Sums<kVectors>;
-static_assert(kTileRows == kTileTokens && kPartialsOfTile == kWarpsAcross);
+static_assert(kTileRows == kTileTokens && kPartialsOfTile == warps_across(kVectors));
 constexpr int kPairs = kDownEach * TileSums::kAcross * 2;  // of neighbouring sums of a thread
 
 // Where the sums of a thread are in a tile. Those at [i][j][l] are at row + 16 i + 8 (l / 2) and column + 8 j + l % 2.
@@ -34,10 +38,12 @@ struct Place {
   int row;
   int column;
 };
+template <int kOwnVectors>
 __device__ inline Place place() {
+  constexpr int kWarpsAcross = warps_across(kOwnVectors);
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   const auto warp = static_cast<int>(threadIdx.x / kWarp);
-  return {warp / kWarpsAcross * kDownEach * 16 + lane / 4, warp % kWarpsAcross * TileSums::kAcross * 8 + lane % 4 * 2};
+  return {warp / kWarpsAcross * kDownEach * 16 + lane / 4, warp % kWarpsAcross * Sums<kOwnVectors>::kAcross * 8 + lane % 4 * 2};
 }
 
 // The place of a tile, and where it begins in the first plane of both factors. It is in shared memory, because there are no
@@ -57,8 +63,9 @@ struct Strides {
 };
 
 // Adds the products of all planes whose products count, see product_kernels.cu. Vectors have kTerms planes.
-template <int kTerms>
-__device__ inline void add_products(const TilePlace& tile, const Strides& strides, int planes, int64_t length, TileSums& sums) {
+template <int kTerms, int kOwnVectors>
+__device__ inline void add_products(const TilePlace& tile, const Strides& strides, int planes, int64_t length,
+                                    Sums<kOwnVectors>& sums) {
   static_assert(kPlanes == 3);
   const auto factors = [&](int plane) { return Factors{tile.a + plane * strides.a_plane, strides.a, tile.b, strides.b}; };
   constexpr int kWhole = kPlanes + 1 - kTerms;  // planes that are multiplied with all terms
@@ -66,17 +73,17 @@ __device__ inline void add_products(const TilePlace& tile, const Strides& stride
 #pragma unroll
   for (int plane = 0; plane < kWhole; ++plane) {
     if (plane < planes) {
-      add_planes<false, kVectors, kTerms>(factors(plane), length, sums);
+      add_planes<false, kOwnVectors, kTerms>(factors(plane), length, sums);
     }
   }
   if constexpr (kTerms == 3) {
     if (planes > 1) {
-      add_planes<false, kVectors, 2>(factors(1), length, sums);
+      add_planes<false, kOwnVectors, 2>(factors(1), length, sums);
     }
   }
   if constexpr (kTerms > 1) {
     if (planes > 2) {
-      add_planes<false, kVectors, 1>(factors(2), length, sums);
+      add_planes<false, kOwnVectors, 1>(factors(2), length, sums);
     }
   }
 }
@@ -194,16 +201,16 @@ __global__ void __launch_bounds__(kThreads)
 
 // Blocks that run at a time have neighbouring tiles of tokens, and the same few tiles of directions.
 template <int kTerms>
-__global__ void __launch_bounds__(kThreads, 2) slope_tiles_kernel(const __grid_constant__ SlopeWork work) {
+__global__ void __launch_bounds__(kTileThreads, blocks_for(kVectors)) slope_tiles_kernel(const __grid_constant__ SlopeWork work) {
   __shared__ TilePlace tile;
   TileSums sums{};
   find_tile(work.input, work.directions, static_cast<unsigned>(work.token_tiles), tile);
-  add_products<kTerms>(tile, strides_of(work.input, work.directions), work.input.planes, work.directions.length, sums);
-  const Place own = place();
+  add_products<kTerms, kVectors>(tile, strides_of(work.input, work.directions), work.input.planes, work.directions.length, sums);
+  const Place own = place<kVectors>();
   const int64_t first_token = int64_t{tile.row} * kTileRows + own.row;
   const int64_t output = int64_t{tile.column % static_cast<unsigned>(work.tiles)} * kVectors + own.column;
-  double* const partial =
-      work.partial + (int64_t{tile.column} * kWarpsAcross + threadIdx.x / kWarp % kWarpsAcross) * work.token_tiles * kTileRows;
+  double* const partial = work.partial + (int64_t{tile.column} * kPartialsOfTile + threadIdx.x / kWarp % kPartialsOfTile) *
+                                             work.token_tiles * kTileRows;
 #pragma unroll
   for (int i = 0; i < kDownEach; ++i) {
 #pragma unroll
@@ -254,19 +261,19 @@ struct ProjectWork {
   int64_t token_tiles;
 };
 
-__global__ void __launch_bounds__(kThreads, 2) project_kernel(const __grid_constant__ ProjectWork work) {
+__global__ void __launch_bounds__(kThreads, blocks_for(kFactors)) project_kernel(const __grid_constant__ ProjectWork work) {
   __shared__ TilePlace tile;
-  TileSums sums{};
+  Sums<kFactors> sums{};
   find_tile(work.in, work.vectors, static_cast<unsigned>(work.token_tiles), tile);
-  add_products<kPlanes>(tile, strides_of(work.in, work.vectors), work.in.planes, work.vectors.length, sums);
-  const Place own = place();
-  const int64_t columns = work.vectors.tiles * kVectors;
+  add_products<kPlanes, kFactors>(tile, strides_of(work.in, work.vectors), work.in.planes, work.vectors.length, sums);
+  const Place own = place<kFactors>();
+  const int64_t columns = work.vectors.tiles * kFactors;
   float* const out =
-      work.out + (int64_t{tile.row} * kTileRows + own.row) * columns + int64_t{tile.column} * kVectors + own.column;
+      work.out + (int64_t{tile.row} * kTileRows + own.row) * columns + int64_t{tile.column} * kFactors + own.column;
 #pragma unroll
   for (int i = 0; i < kDownEach; ++i) {
 #pragma unroll
-    for (int j = 0; j < TileSums::kAcross; ++j) {
+    for (int j = 0; j < Sums<kFactors>::kAcross; ++j) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         store_vector(out + (16 * i + 8 * half) * columns + 8 * j,
@@ -296,25 +303,34 @@ struct ProductWork {
   VectorPlanes right;
   int64_t tokens;
   double2* sums;
+  bool symmetric;
 };
+
+// The order of place_of_sums is that of these threads.
+static_assert(kDownEach == 2 && kWarpsDown == 4 && TileSums::kAcross == 4 && kTileThreads == 16 * kWarp);
 
 // Each thread adds to its float64 sums in memory, because it has registers for float32 sums only. They are in the order of the
 // threads, so that a warp reads and writes whole lines.
 template <int kTerms>
-__global__ void __launch_bounds__(kThreads, 2) token_products_kernel(const __grid_constant__ ProductWork work) {
+__global__ void __launch_bounds__(kTileThreads, blocks_for(kVectors))
+    token_products_kernel(const __grid_constant__ ProductWork work) {
+  const auto down = static_cast<unsigned>(work.left.tiles);
+  if (work.symmetric && blockIdx.x % down * kTileRows >= (blockIdx.x / down + 1) * kVectors) {
+    return;
+  }
   __shared__ TilePlace tile;
   TileSums sums{};
-  find_tile(work.left, work.right, static_cast<unsigned>(work.left.tiles), tile);
-  add_products<kTerms>(tile, {kTileRows * work.right.length, work.right.length, work.right.length}, work.left.planes, work.tokens,
-                       sums);
-  double2* const out = work.sums + (tile.column * work.left.tiles + tile.row) * kPairs * kThreads + threadIdx.x;
+  find_tile(work.left, work.right, down, tile);
+  add_products<kTerms, kVectors>(tile, {kTileRows * work.right.length, work.right.length, work.right.length}, work.left.planes,
+                                 work.tokens, sums);
+  double2* const out = work.sums + (tile.column * work.left.tiles + tile.row) * kPairs * kTileThreads + threadIdx.x;
 #pragma unroll
   for (int pair = 0; pair < kPairs; ++pair) {
     const float(&own)[4] = sums.of[pair / 2 % kDownEach][pair / 2 / kDownEach];
-    double2 sum = out[pair * kThreads];
+    double2 sum = out[pair * kTileThreads];
     sum.x += static_cast<double>(own[pair % 2 * 2]);
     sum.y += static_cast<double>(own[pair % 2 * 2 + 1]);
-    out[pair * kThreads] = sum;
+    out[pair * kTileThreads] = sum;
     if (pair % 8 == 7) {
       __syncwarp();  // loads of later sums have no registers yet
     }
@@ -323,12 +339,12 @@ __global__ void __launch_bounds__(kThreads, 2) token_products_kernel(const __gri
 
 // Copies a matrix to sums in the order of the threads, or back.
 template <bool kBack>
-__global__ void __launch_bounds__(kThreads)
-    arrange_sums_kernel(double2* sums, unsigned down, int64_t rows, int64_t columns, double* matrix) {
-  const Place own = place();
+__global__ void __launch_bounds__(kTileThreads)
+    arrange_sums_kernel(double2* sums, bool symmetric, unsigned down, int64_t rows, int64_t columns, double* matrix) {
+  const Place own = place<kVectors>();
   const int64_t first_row = int64_t{blockIdx.x % down} * kTileRows + own.row;
   const int64_t first_column = int64_t{blockIdx.x / down} * kVectors + own.column;
-  double2* const of_thread = sums + int64_t{blockIdx.x} * kPairs * kThreads + threadIdx.x;
+  double2* const of_thread = sums + int64_t{blockIdx.x} * kPairs * kTileThreads + threadIdx.x;
 #pragma unroll 4
   for (int pair = 0; pair < kPairs; ++pair) {
     const int64_t row = first_row + pair / 2 % kDownEach * 16 + pair % 2 * 8;
@@ -337,22 +353,29 @@ __global__ void __launch_bounds__(kThreads)
     const bool has_second = row < rows && column + 1 < columns;
     double* const at = matrix + row * columns + column;
     if (kBack) {
-      const double2 sum = of_thread[pair * kThreads];
-      if (has_first) {
+      const double2 sum = of_thread[pair * kTileThreads];
+      if (has_first && (!symmetric || row <= column)) {
         at[0] = sum.x;
       }
-      if (has_second) {
+      if (has_second && (!symmetric || row <= column + 1)) {
         at[1] = sum.y;
       }
+      if (has_first && symmetric && row < column) {
+        matrix[column * columns + row] = sum.x;
+      }
+      if (has_second && symmetric && row < column + 1) {
+        matrix[(column + 1) * columns + row] = sum.y;
+      }
     } else {
-      of_thread[pair * kThreads] = double2{has_first ? at[0] : 0, has_second ? at[1] : 0};
+      of_thread[pair * kTileThreads] = double2{has_first ? at[0] : 0, has_second ? at[1] : 0};
     }
   }
 }
 
 int64_t quotient(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-constexpr int64_t kStageBytes = kStages * static_cast<int64_t>(sizeof(Stage<kVectors>));
+template <int kOwnVectors>
+constexpr int64_t kStageBytes = kStages* static_cast<int64_t>(sizeof(Stage<kOwnVectors>));
 
 }  // namespace
 
@@ -370,7 +393,7 @@ cudaError_t launch_split_columns(const Entries& entries, const double* weights, 
 }
 
 cudaError_t launch_slope_tiles(const SlopeWork& work, int32_t terms, cudaStream_t stream) {
-  const Shape shape{work.token_tiles * work.directions.tiles, kThreads, kStageBytes};
+  const Shape shape{work.token_tiles * work.directions.tiles, kTileThreads, kStageBytes<kVectors>};
   switch (terms) {
     case 1:
       return launch(shape, stream, slope_tiles_kernel<1>, work);
@@ -388,7 +411,7 @@ cudaError_t launch_add_slopes(const double* partial, int64_t partials, int64_t s
 
 cudaError_t launch_project(const TokenPlanes& in, const VectorPlanes& vectors, int64_t token_tiles, float* out,
                            cudaStream_t stream) {
-  return launch({token_tiles * vectors.tiles, kThreads, kStageBytes}, stream, project_kernel,
+  return launch({token_tiles * vectors.tiles, kThreads, kStageBytes<kFactors>}, stream, project_kernel,
                 ProjectWork{in, vectors, out, token_tiles});
 }
 
@@ -398,10 +421,10 @@ cudaError_t launch_row_products(const float* first, const float* second, int64_t
                 slopes);
 }
 
-cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, double2* sums,
-                                  cudaStream_t stream) {
-  const Shape shape{left.tiles * right.tiles, kThreads, kStageBytes};
-  const ProductWork work{left, right, tokens, sums};
+cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, bool symmetric,
+                                  double2* sums, cudaStream_t stream) {
+  const Shape shape{left.tiles * right.tiles, kTileThreads, kStageBytes<kVectors>};
+  const ProductWork work{left, right, tokens, sums, symmetric};
   switch (right.planes) {
     case 1:
       return launch(shape, stream, token_products_kernel<1>, work);
@@ -412,11 +435,12 @@ cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& 
   }
 }
 
-cudaError_t launch_arrange_sums(bool back, double2* sums, int64_t rows, int64_t columns, double* matrix, cudaStream_t stream) {
+cudaError_t launch_arrange_sums(bool back, bool symmetric, double2* sums, int64_t rows, int64_t columns, double* matrix,
+                                cudaStream_t stream) {
   const int64_t down = quotient(rows, kTileRows);
-  const Shape shape{down * quotient(columns, kVectors), kThreads};
-  return back ? launch(shape, stream, arrange_sums_kernel<true>, sums, static_cast<unsigned>(down), rows, columns, matrix)
-              : launch(shape, stream, arrange_sums_kernel<false>, sums, static_cast<unsigned>(down), rows, columns, matrix);
+  const Shape shape{down * quotient(columns, kVectors), kTileThreads};
+  return launch(shape, stream, back ? arrange_sums_kernel<true> : arrange_sums_kernel<false>, sums, symmetric,
+                static_cast<unsigned>(down), rows, columns, matrix);
 }
 
 }  // namespace threegate::cuda

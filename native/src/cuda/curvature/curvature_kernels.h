@@ -11,9 +11,10 @@
 namespace threegate::cuda {
 
 constexpr int64_t kTileTokens = kPadding;  // tokens of a tile
-constexpr int64_t kTileVectors = 64;       // rows of directions, or columns of a sum, of a tile
+constexpr int64_t kTileVectors = 128;      // rows of directions, or columns of a sum, of a tile
+constexpr int64_t kFactorVectors = 64;     // rows of factors of a tile
 constexpr int64_t kProbeTokens = 512;      // tokens whose products are summed in float32
-constexpr int64_t kPartialsOfTile = 2;     // partial slopes of a token in a tile
+constexpr int64_t kPartialsOfTile = 4;     // partial slopes of a token in a tile
 
 // Tokens x columns as a sum of bf16 matrices, with zeros up to multiples of kPadding in both directions: planes x rows x stride.
 struct TokenPlanes {
@@ -27,7 +28,7 @@ struct TokenPlanes {
 struct VectorPlanes {
   uint16_t* codes;
   int32_t planes;
-  int32_t tile;  // vectors of a tile: kTileVectors, or kTileTokens for the first factor of a product
+  int32_t tile;  // vectors of a tile: kTileVectors or kFactorVectors, or kTileTokens for the first factor of a product
   int64_t tiles;
   int64_t length;  // a multiple of kPadding
 };
@@ -68,7 +69,7 @@ cudaError_t launch_slope_tiles(const SlopeWork& work, int32_t terms, cudaStream_
 cudaError_t launch_add_slopes(const double* partial, int64_t partials, int64_t stride, int64_t tokens, double* slopes,
                               cudaStream_t stream);
 
-// out[t] = the products of token t and all vectors, which have kPlanes planes.
+// out[t] = the products of token t and all vectors, which have kPlanes planes and tiles of kFactorVectors.
 cudaError_t launch_project(const TokenPlanes& in, const VectorPlanes& vectors, int64_t token_tiles, float* out,
                            cudaStream_t stream);
 
@@ -76,13 +77,23 @@ cudaError_t launch_project(const TokenPlanes& in, const VectorPlanes& vectors, i
 cudaError_t launch_row_products(const float* first, const float* second, int64_t stride, int64_t rows, int64_t length,
                                 double* slopes, cudaStream_t stream);
 
-// Adds the sum of left_t right_t^T over the first `tokens` tokens, a multiple of kPadding, to sums in the order of the threads:
-// kTileTokens x kTileVectors for each tile of `left` and each of `right`.
-cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, double2* sums,
-                                  cudaStream_t stream);
+// Where a fragment of sums lies in a tile, in units of what the lanes of a warp have: the one with rows 16 down + 8 half and
+// columns 8 across. A lane has row lane / 4 and columns lane % 4 * 2 and the next one of it. The place is the sum of those of the
+// first of four fragments across, and of the rest.
+__device__ constexpr int place_of_sums(int down, int across, int half) {
+  return ((across % 4 * 2 + down % 2) * 2 + half) * 16 + down / 2 * 4 + across / 4;
+}
 
-// Copies a matrix (rows x columns) to sums in the order of the threads, or `back`.
-cudaError_t launch_arrange_sums(bool back, double2* sums, int64_t rows, int64_t columns, double* matrix, cudaStream_t stream);
+// Adds the sum of left_t right_t^T over the first `tokens` tokens, a multiple of kPadding, to sums in the order of the threads:
+// kTileTokens x kTileVectors for each tile of `left` and each of `right`. Tiles below the diagonal are left out if the sum is
+// symmetric.
+cudaError_t launch_token_products(const VectorPlanes& left, const VectorPlanes& right, int64_t tokens, bool symmetric,
+                                  double2* sums, cudaStream_t stream);
+
+// Copies a matrix (rows x columns) to sums in the order of the threads, or `back`. Entries of a symmetric one that are below the
+// diagonal come back as those above it.
+cudaError_t launch_arrange_sums(bool back, bool symmetric, double2* sums, int64_t rows, int64_t columns, double* matrix,
+                                cudaStream_t stream);
 
 }  // namespace threegate::cuda
 

@@ -140,6 +140,9 @@ class Run {
       part.map = profiles->map != nullptr ? pair.map : nullptr;
       part.map_rows = profiles->map_rows;
       part.map_columns = profiles->map_columns;
+      part.map_rows_of_one = static_cast<double>(part.map_rows) / static_cast<double>(part.all_rows);
+      part.rows_of_map_row = static_cast<double>(part.all_rows) / static_cast<double>(part.map_rows);
+      part.map_columns_of_one = static_cast<double>(part.map_columns) / static_cast<double>(part.all_columns);
     }
     if (wants_mask(pair)) {
       part.mask_stride = 8 * quotient(columns, 64);

@@ -173,7 +173,8 @@ __device__ void flush_columns(const DiffPart& part, const Place& place, uint64_t
       atomicAdd(reinterpret_cast<unsigned long long*>(part.column_changed + j), count);
     }
     if (part.map != nullptr) {
-      const uint64_t cell = scaled_index(j, static_cast<uint64_t>(part.map_columns), static_cast<uint64_t>(part.all_columns));
+      const uint64_t cell = scaled_index(j, static_cast<uint64_t>(part.map_columns), static_cast<uint64_t>(part.all_columns),
+                                         part.map_columns_of_one);
       atomicAdd(reinterpret_cast<unsigned long long*>(part.map + band * static_cast<uint64_t>(part.map_columns) + cell), count);
     }
   }
@@ -450,8 +451,9 @@ __device__ void run_unit(const DiffPart& listed, int64_t unit, WarpMemory<kKind>
     uint64_t band = 0;
     if (part.map != nullptr) {
       band = scaled_index(static_cast<uint64_t>(part.row + place.first_row + begin), static_cast<uint64_t>(part.map_rows),
-                          static_cast<uint64_t>(part.all_rows));
-      const int64_t next = first_index(band + 1, static_cast<uint64_t>(part.map_rows), static_cast<uint64_t>(part.all_rows));
+                          static_cast<uint64_t>(part.all_rows), part.map_rows_of_one);
+      const auto next = static_cast<int64_t>(first_index(band + 1, static_cast<uint64_t>(part.map_rows),
+                                                         static_cast<uint64_t>(part.all_rows), part.rows_of_map_row));
       end = static_cast<int>(smaller(rows, next - part.row - place.first_row));
     }
     compare_rows<kKind>(part, place, begin, end, memory, lane, tally);

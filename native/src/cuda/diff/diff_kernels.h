@@ -54,6 +54,9 @@ struct DiffPart {
   uint64_t* map;
   int64_t map_rows;
   int64_t map_columns;
+  double map_rows_of_one;  // map_rows / all_rows
+  double rows_of_map_row;  // all_rows / map_rows
+  double map_columns_of_one;
   uint8_t* mask;        // mask of this part
   int64_t mask_stride;  // bytes per row
 };

@@ -17,9 +17,10 @@ cudaError_t launch_magnitude_histogram(const Entries& matrix, int64_t rows, int6
 
 constexpr int64_t kProfileRows = 256;  // rows of a partial sum of a column
 
-// Sums table[code] by row, and by column for each kProfileRows rows.
-cudaError_t launch_magnitude_profile(const Entries& matrix, int64_t rows, int64_t columns, const double* table, double* row_sums,
-                                     double* partial_sums, double* column_sums, cudaStream_t stream);
+// Sums table[code] by row, and by column for each kProfileRows rows. `of_codes` has room for another table.
+cudaError_t launch_magnitude_profile(const Entries& matrix, int64_t rows, int64_t columns, const double* table, double* of_codes,
+                                     double* row_sums, double* partial_sums, double* column_sums, int multiprocessors,
+                                     cudaStream_t stream);
 
 }  // namespace threegate::cuda
 

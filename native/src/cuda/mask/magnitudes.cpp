@@ -62,23 +62,25 @@ void magnitude_profile(CudaSession& session, const tg_operand& matrix, const dou
     std::fill_n(column_sums, columns, 0.0);
     return;
   }
-  const auto lay_out = [&](uint8_t* memory, double*(&arrays)[4], uint8_t*& operand) {
+  const auto lay_out = [&](uint8_t* memory, double*(&arrays)[5], uint8_t*& operand) {
     Layout layout(memory);
     arrays[0] = layout.take<double>(TG_MAGNITUDE_CODES);
     arrays[1] = layout.take<double>(rows);
     arrays[2] = layout.take<double>((rows + kProfileRows - 1) / kProfileRows * columns);
     arrays[3] = layout.take<double>(columns);
+    arrays[4] = layout.take<double>(TG_MAGNITUDE_CODES);
     operand = layout.take<uint8_t>(staged_bytes(matrix));
     return layout.used();
   };
-  double* arrays[4] = {};
+  double* arrays[5] = {};
   uint8_t* operand = nullptr;
   session.memory.reserve(lay_out(nullptr, arrays, operand));
   lay_out(session.memory.get(), arrays, operand);
   const Entries entries = stage(session, matrix, operand, nullptr);
   Uploads(session, TG_MAGNITUDE_CODES * static_cast<int64_t>(sizeof(double)), nullptr)
       .add_array(table, TG_MAGNITUDE_CODES, arrays[0]);
-  check(launch_magnitude_profile(entries, rows, columns, arrays[0], arrays[1], arrays[2], arrays[3], session.stream()),
+  check(launch_magnitude_profile(entries, rows, columns, arrays[0], arrays[4], arrays[1], arrays[2], arrays[3],
+                                 session.multiprocessors, session.stream()),
         "the magnitude profile");
   Downloads downloads(session, (rows + columns) * static_cast<int64_t>(sizeof(double)));
   downloads.add(arrays[1], rows * static_cast<int64_t>(sizeof(double)), row_sums);

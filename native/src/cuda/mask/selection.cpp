@@ -146,20 +146,18 @@ class Selection {
 
   // Selects by exact keys, digit by digit. Of equal keys those with the lower index are selected.
   void select_exactly() {
-    const KeyBits bits = key_bits(device_);
+    const Keys keys = keys_of(device_);
     const cudaStream_t stream = session_.stream();
     const bool smallest = options_.smallest != 0;
-    begin(bits.high);
-    for (int above = bits.high; above > bits.low;) {
+    begin(keys.bits);
+    for (int above = keys.bits; above > 0;) {
       check_cancelled(control_);
-      const int shift = std::max(above - kDigitBits, bits.low);
+      const int shift = std::max(above - kDigitBits, 0);
       check(launch_count_digits(device_, shift, arrays_.search, arrays_.digits, session_.multiprocessors, stream),
             "counting scores");
-      if (options_.count == 0) {
-        break;  // all scores were read, and none is selected
-      }
-      check(launch_find_digit(arrays_.search, arrays_.digits, shift, smallest, stream), "counting scores");
-      above = shift;
+      check(launch_find_digit(arrays_.search, arrays_.digits, keys, shift, smallest, stream), "counting scores");
+      // If none is selected, one pass finds scores that are not finite.
+      above = options_.count == 0 ? 0 : shift;
     }
     if (options_.count == 0) {
       check(cudaMemsetAsync(mask_, 0, static_cast<size_t>(arrays_.words) * sizeof(uint64_t), stream), "a mask");

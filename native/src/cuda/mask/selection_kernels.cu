@@ -1,13 +1,21 @@
 // Exact selection by keys: the counts of one digit after the other find the key of the last selected entry, then entries beyond
 // it are marked, and of those with that key the first ones.
 //
-// A pass over a bf16 matrix reads 2 bytes an entry, one 16-byte load for eight. bf16 has 15 bits of key and takes two passes;
+// Keys of plain operands are their stored bits, in any format: nothing is converted. A pass over 16-bit entries reads 2 bytes an
+// entry, one 16-byte load for eight. float8 has 7 bits of key and takes one pass; float16 and bf16 have 15 bits and take two;
 // float32 three; float64 five, or fewer once all entries that share the known digits are selected. An entry costs one atomic
 // operation in shared memory, where the counters of a digit are (32 KB). Entries of few values collide there: that, not the
-// bandwidth, is the ceiling of the first pass. A later pass counts only entries that share the digits found so far.
+// bandwidth, is the ceiling of the first pass of 16 bits and more. A digit of up to 256 values has a counter for each lane
+// instead, in its own bank. A later pass counts only entries that share the digits found so far.
+//
+// Marks compare several keys of 7 or 15 bits by one subtraction in a word: a key's free highest bit takes the borrow.
+//
+// Tried before: keys of float32 numbers, to which integers widened float16 and float8. That was 20 to 30 instructions an
+// entry, and 19 to 71 % of the bandwidth.
 //
 // Reconstructions get here if screening cannot decide, or if the smallest scores are wanted. Their scores are float64 sums in
 // tiles of 64 x 64, computed as often as they are needed.
+#include "cuda/support/instructions.h"
 #include "digits.h"
 #include "groups.h"
 #include "selection_kernels.h"
@@ -16,130 +24,148 @@ namespace threegate::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-__device__ inline uint32_t key_of(float score) { return bit_cast<uint32_t>(score) & 0x7fffffffU; }
+constexpr uint64_t kInfinity = 0x7ff0000000000000ULL;  // as the key of a float64 number
 __device__ inline uint64_t key_of(double score) { return bit_cast<uint64_t>(score) & 0x7fffffffffffffffULL; }
-__device__ inline bool is_finite(uint32_t key) { return key < 0x7f800000U; }
-__device__ inline bool is_finite(uint64_t key) { return key < 0x7ff0000000000000ULL; }
 
-// The keys of a group of columns.
-template <int kDtype>
-using Key = decltype(key_of(typename ValueOf<kDtype>::Type{}));
-template <int kDtype>
-__device__ void load_keys(const Entries& entries, int64_t row, int64_t group, int count, Key<kDtype> (&keys)[kGroup]) {
-  typename ValueOf<kDtype>::Type values[kGroup];
-  load_values<kDtype>(entries, row, group * kGroup, count, values);
-#pragma unroll
-  for (int i = 0; i < kGroup; ++i) {
-    keys[i] = key_of(values[i]);
-  }
-}
-
-// Counts digits of the keys of the search's interval in shared memory, and adds them to the counters of all blocks. Keys outside
-// of the interval go to counters that nobody reads, one of each lane: that is cheaper than a branch.
-template <typename T>
+// Counts digits of the keys of the search's interval in shared memory, and adds them to the counters of all blocks. An interval
+// has all keys with the same higher bits. Keys outside of it go to counters that nobody reads: that is cheaper than a branch.
+template <typename Key, int kKeyBits>
 class DigitCounter {
  public:
-  static constexpr T kNone = ~T{0};  // in place of a key, it is not counted
-
   __device__ DigitCounter(uint32_t* counts, const Search& search, int shift)
       : counts_(counts),
-        low_(static_cast<T>(search.low)),
-        most_(static_cast<T>((search.high - search.low) >> shift)),
-        outside_(kDigits + threadIdx.x % kWarp),
-        shift_(shift) {
+        low_(static_cast<Key>(search.low)),
+        most_(static_cast<Key>((search.high - search.low) >> shift)),
+        shift_(shift),
+        copies_bits_(kHasOneDigit || most_ < kDigits / kWarp ? kWarpBits : 0),
+        step_(kCounterBytes << copies_bits_),
+        own_(shared_counters(counts + (threadIdx.x & ((1U << copies_bits_) - 1)))) {
     for (unsigned i = threadIdx.x; i < kDigits; i += kThreads) {
       counts_[i] = 0;
     }
     __syncthreads();
   }
-  __device__ void check(T key) { largest_ = largest_ > key ? largest_ : key; }
-  __device__ void count(T key) {
-    const T digit = (key - low_) >> shift_;
-    atomicAdd(counts_ + (digit <= most_ ? static_cast<uint32_t>(digit) : outside_), 1U);
-  }
-  __device__ void finish(Search* search, uint64_t* digits) {
-    if (!is_finite(largest_)) {
-      atomicOr(&search->not_finite, 1U);
+  __device__ void count(Key key) {
+    if constexpr (kHasOneDigit) {
+      add_to_counter(own_, key * (kWarp * kCounterBytes), 1);
+    } else {
+      const Key digit = (key ^ low_) >> shift_;
+      if constexpr (kKeyBits == 15) {
+        // The first digit of 13 bits has no keys outside of the interval, and the second one of two bits has a counter for each
+        // lane.
+        const Key beyond = most_ + 1;
+        add_to_counter(own_, (digit < beyond ? digit : beyond) * step_, 1);
+      } else {
+        const uint32_t outside = (kDigits + threadIdx.x % kWarp) * kCounterBytes;
+        add_to_counter(own_, digit <= most_ ? static_cast<uint32_t>(digit) * step_ : outside, 1);
+      }
     }
+  }
+  __device__ void finish(uint64_t* digits) {
     __syncthreads();
     for (unsigned i = threadIdx.x; i < kDigits; i += kThreads) {
-      if (counts_[i] != 0) {
-        atomicAdd(reinterpret_cast<unsigned long long*>(digits + i), static_cast<unsigned long long>(counts_[i]));
+      uint32_t found = counts_[i];
+      if (copies_bits_ != 0) {
+        found = __reduce_add_sync(kWholeWarp, found);
+        found = threadIdx.x % kWarp == 0 ? found : 0;
+      }
+      const unsigned digit = i >> copies_bits_;
+      if (found != 0 && digit <= most_) {
+        atomicAdd(reinterpret_cast<unsigned long long*>(digits + digit), static_cast<unsigned long long>(found));
       }
     }
   }
 
  private:
+  static constexpr bool kHasOneDigit = kKeyBits < kDigitBits;
+  static constexpr int kWarpBits = 5;
+  static constexpr uint32_t kCounterBytes = sizeof(uint32_t);
   uint32_t* counts_;
-  T low_;
-  T most_;
-  uint32_t outside_;
+  Key low_;
+  Key most_;
   int shift_;
-  T largest_ = 0;
+  int copies_bits_;
+  uint32_t step_;       // bytes between the counters of digits
+  SharedCounters own_;  // of the lane, if each has counters
 };
-constexpr int kCounters = kDigits + kWarp;
+constexpr int kCounters = kDigits + 2 * kWarp;
 
-template <int kDtype>
-__global__ void __launch_bounds__(kThreads)
-    count_matrix_kernel(Entries entries, Walk walk, int shift, Search* search, uint64_t* digits) {
+template <typename Kind>
+__global__ void __launch_bounds__(kThreads, 3)
+    count_matrix_kernel(Entries entries, Walk walk, int shift, const Search* search, uint64_t* digits) {
   __shared__ uint32_t counts[kCounters];
   if (search->finished != 0) {
     return;
   }
-  DigitCounter<Key<kDtype>> counter(counts, *search, shift);
+  DigitCounter<typename Kind::Key, Kind::kKeyBits> counter(counts, *search, shift);
   for_groups<kThreads>(
       walk, blockIdx.x,
       [&](int64_t row, int64_t group) {
-        Key<kDtype> keys[kGroup];
-        const int count = columns_of_group(walk, group);
-        load_keys<kDtype>(entries, row, group, count, keys);
-#pragma unroll
-        for (int i = 0; i < kGroup; ++i) {
-          counter.check(keys[i]);  // those beyond the matrix are 0
-        }
-        if (count < kGroup) {
-#pragma unroll
-          for (int i = 0; i < kGroup; ++i) {
-            keys[i] = i < count ? keys[i] : counter.kNone;
-          }
-        }
-#pragma unroll
-        for (int i = 0; i < kGroup; ++i) {
-          counter.count(keys[i]);
-        }
+        for_keys<Kind>(entries, row, group * Kind::kEach, columns_of_group<Kind::kEach>(walk, group),
+                       [&](int, typename Kind::Key key) { counter.count(key); });
       },
       [] {});
-  counter.finish(search, digits);
+  counter.finish(digits);
 }
 
-// A bit for each key beyond an interval, and for each key within.
-template <typename T>
-__device__ inline void compare(T key, T low, T high, bool smallest, uint32_t bit, uint32_t& beyond, uint32_t& within) {
-  within |= key - low <= high - low ? bit : 0;
-  beyond |= (smallest ? key < low : key > high) ? bit : 0;
+// Bit i tells whether key i of a group reaches `least`, which is at most one more than the largest key.
+template <typename Kind>
+__device__ inline uint32_t reaching(const uint32_t (&words)[size_t{Kind::kWords}], typename Kind::Key least) {
+  uint32_t bits = 0;
+  if constexpr (Kind::kKeyBits == 15) {
+    const uint32_t of_word = least * 0x00010001U;
+#pragma unroll
+    for (int i = 0; i < Kind::kWords; ++i) {
+      // The even entries of words have their bits in the lower half, and the odd ones in the upper half.
+      bits |= ((words[i] | 0x80008000U) - of_word) >> (15 - 2 * i) & (0x00010001U << (2 * i));
+    }
+    return (bits | bits >> 15) & 0xffU;
+  } else if constexpr (Kind::kKeyBits == 7) {
+    const uint32_t of_word = least * 0x01010101U;
+#pragma unroll
+    for (int i = 0; i < Kind::kWords; ++i) {
+      // The product moves the highest bits of the bytes to the highest four bits. No two of its terms meet.
+      const uint32_t reached = ((words[i] | 0x80808080U) - of_word) & 0x80808080U;
+      bits |= (reached * 0x00204081U) >> 28 << (4 * i);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < Kind::kEach; ++i) {
+      bits |= Kind::key(words, i) >= least ? 1U << i : 0U;
+    }
+  }
+  return bits;
 }
 
-template <int kDtype>
-__global__ void __launch_bounds__(kThreads)
-    mark_matrix_kernel(Entries entries, Walk walk, bool smallest, const Search* search, uint8_t* beyond, uint8_t* within) {
-  const auto low = static_cast<Key<kDtype>>(search->low);
-  const auto high = static_cast<Key<kDtype>>(search->high);
+template <typename Kind>
+__global__ void __launch_bounds__(kThreads) mark_matrix_kernel(Entries entries, Walk walk, bool smallest, const Search* search,
+                                                               GroupBits<Kind>* beyond, GroupBits<Kind>* within) {
+  using Key = typename Kind::Key;
+  const auto low = static_cast<Key>(search->low);
+  const Key after = static_cast<Key>(search->high) + 1;
   for_groups<kThreads>(
       walk, blockIdx.x,
       [&](int64_t row, int64_t group) {
-        Key<kDtype> keys[kGroup];
-        const int count = columns_of_group(walk, group);
-        load_keys<kDtype>(entries, row, group, count, keys);
-        uint32_t beyond_bits = 0;
-        uint32_t within_bits = 0;
-#pragma unroll
-        for (int i = 0; i < kGroup; ++i) {
-          compare(keys[i], low, high, smallest, 1U << i, beyond_bits, within_bits);
+        const int count = columns_of_group<Kind::kEach>(walk, group);
+        const int64_t column = group * Kind::kEach;
+        uint32_t from_low = 0;
+        uint32_t from_after = 0;
+        uint32_t words[size_t{Kind::kWords}];
+        if (Kind::load_words(entries, row, column, count, words)) {
+          from_low = reaching<Kind>(words, low);
+          from_after = reaching<Kind>(words, after);
+        } else {
+#pragma unroll 1
+          for (int i = 0; i < count; ++i) {
+            const Key key = Kind::key(entries, row, column + i);
+            from_low |= (key >= low ? 1U : 0U) << i;
+            from_after |= (key >= after ? 1U : 0U) << i;
+          }
         }
         const uint32_t valid = (1U << count) - 1;
-        const int64_t at = row * walk.words * kGroupsOfWord + group;
-        beyond[at] = static_cast<uint8_t>(beyond_bits & valid);
-        within[at] = static_cast<uint8_t>(within_bits & valid);
+        const int64_t at = row * walk.groups + group;
+        beyond[at] = static_cast<GroupBits<Kind>>((smallest ? ~from_low : from_after) & valid);
+        within[at] = static_cast<GroupBits<Kind>>((from_low ^ from_after) & valid);
       },
       [] {});
 }
@@ -181,7 +207,7 @@ __device__ void score_tile(const Scores& scores, int64_t tile_row, int64_t tile_
       shared.right[at / kTile][at % kTile] = k < scores.rank && j < scores.columns ? scores.right[k * scores.columns + j] : 0;
     }
     __syncthreads();
-#pragma unroll
+#pragma unroll 2
     for (int k = 0; k < kDepth; ++k) {
       double a[kEach];
       double b[kEach];
@@ -203,7 +229,7 @@ __device__ void score_tile(const Scores& scores, int64_t tile_row, int64_t tile_
 
 // Calls body(i, j, key) for a thread's entries of a tile, where i and j are indices in the tile.
 template <typename Body>
-__device__ void for_keys(const Scores& scores, int64_t tile_row, int64_t tile_column, Factors& shared, Body body) {
+__device__ void for_scores(const Scores& scores, int64_t tile_row, int64_t tile_column, Factors& shared, Body body) {
   const auto thread = static_cast<int>(threadIdx.x);
   double values[kEach][kEach];
   score_tile(scores, tile_row, tile_column, shared, values);
@@ -220,24 +246,21 @@ __device__ void for_keys(const Scores& scores, int64_t tile_row, int64_t tile_co
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    count_triplets_kernel(Scores scores, Steps steps, int shift, Search* search, uint64_t* digits) {
+__global__ void __launch_bounds__(kThreads, 2)
+    count_triplets_kernel(Scores scores, Steps steps, int shift, const Search* search, uint64_t* digits) {
   __shared__ Factors shared;
   __shared__ uint32_t counts[kCounters];
   if (search->finished != 0) {
     return;
   }
-  DigitCounter<uint64_t> counter(counts, *search, shift);
+  DigitCounter<uint64_t, Sums::kKeyBits> counter(counts, *search, shift);
   for_units(steps, blockIdx.x, [&](int64_t down, uint32_t across) {
-    for_keys(scores, down * kTile, int64_t{across} * kTile, shared, [&](int, int, uint64_t key) {
-      counter.check(key);
-      counter.count(key);
-    });
+    for_scores(scores, down * kTile, int64_t{across} * kTile, shared, [&](int, int, uint64_t key) { counter.count(key); });
   });
-  counter.finish(search, digits);
+  counter.finish(digits);
 }
 
-__global__ void __launch_bounds__(kThreads, 1)
+__global__ void __launch_bounds__(kThreads, 2)
     mark_triplets_kernel(Scores scores, Steps steps, bool smallest, const Search* search, uint64_t* beyond, uint64_t* within) {
   // Each word of the mask is one row of a tile.
   __shared__ Factors shared;
@@ -252,12 +275,10 @@ __global__ void __launch_bounds__(kThreads, 1)
   const uint64_t low = search->low;
   const uint64_t high = search->high;
   for_units(steps, blockIdx.x, [&](int64_t down, uint32_t across) {
-    for_keys(scores, down * kTile, int64_t{across} * kTile, shared, [&](int row, int column, uint64_t key) {
-      uint32_t own_beyond = 0;
-      uint32_t own_within = 0;
-      compare(key, low, high, smallest, 1U << (column % 32), own_beyond, own_within);
-      if ((own_beyond | own_within) != 0) {
-        atomicOr(own_within != 0 ? &within_bits[row][column / 32] : &beyond_bits[row][column / 32], own_beyond | own_within);
+    for_scores(scores, down * kTile, int64_t{across} * kTile, shared, [&](int row, int column, uint64_t key) {
+      const bool is_within = low <= key && key <= high;
+      if (is_within || (smallest ? key < low : key > high)) {
+        atomicOr(is_within ? &within_bits[row][column / 32] : &beyond_bits[row][column / 32], 1U << (column % 32));
       }
     });
     __syncthreads();
@@ -285,7 +306,10 @@ __global__ void begin_kernel(Search* search, uint64_t high, uint64_t count) {
   }
 }
 
-__global__ void __launch_bounds__(kSearchThreads) find_digit_kernel(Search* search, uint64_t* digits, int shift, bool smallest) {
+// Digits from `infinite` on are those of keys that are not finite. Only the first digit tells, whose counts are those of all
+// keys.
+__global__ void __launch_bounds__(kSearchThreads)
+    find_digit_kernel(Search* search, uint64_t* digits, int shift, bool smallest, unsigned infinite) {
   __shared__ DigitSearch shared;
   const Search before = *search;
   __syncthreads();  // all threads have read the state
@@ -294,6 +318,14 @@ __global__ void __launch_bounds__(kSearchThreads) find_digit_kernel(Search* sear
       search->finished = 1;
     }
     return;
+  }
+  for (unsigned i = infinite + threadIdx.x; i < kDigits; i += kSearchThreads) {
+    if (digits[i] != 0) {
+      atomicOr(&search->not_finite, 1U);
+    }
+  }
+  if (before.left == 0) {
+    return;  // nothing is to be found
   }
   const FoundDigit found = find_digit(shared, before.left, smallest, [&](int digit) { return digits[digit]; });
   for (unsigned i = threadIdx.x; i < kDigits; i += kSearchThreads) {
@@ -389,14 +421,14 @@ __global__ void __launch_bounds__(kThreads) take_first_kernel(const Search* sear
 // ---------------------------------------------------------------- launches
 
 template <typename... Expected, typename... Actual>
-cudaError_t launch_walk(const Scores& scores, int multiprocessors, cudaStream_t stream,
+cudaError_t launch_walk(const Scores& scores, int multiprocessors, cudaStream_t stream, int each,
                         void (*kernel)(Entries, Walk, Expected...), Actual... arguments) {
   int64_t blocks = 0;
   const cudaError_t error = resident_blocks(kernel, kThreads, 0, multiprocessors, blocks);
   if (error != cudaSuccess) {
     return error;
   }
-  const Walk walk = make_walk(scores.rows, scores.columns, kThreads, blocks);
+  const Walk walk = make_walk(scores.rows, scores.columns, each, kThreads, blocks);
   return launch({blocks, kThreads}, stream, kernel, scores.entries, walk, arguments...);
 }
 
@@ -414,20 +446,23 @@ cudaError_t launch_tiles(const Scores& scores, int multiprocessors, cudaStream_t
 
 }  // namespace
 
-KeyBits key_bits(const Scores& scores) {
-  KeyBits bits{0, 63};
-  if (!scores.of_triplets) {
-    with_kind(scores.entries, [&](auto kind) {
-      constexpr int kDtype = decltype(kind)::kValue;
-      if (kDtype != TG_F64 && kDtype != kWithTerms) {
-        const bool plain = scores.entries.block_scale == nullptr;
-        constexpr int kUnused = kDtype == TG_BF16 ? 16 : kDtype == TG_F16 ? 13 : kDtype == TG_F8_E4M3 ? 20 : 21;
-        bits = {plain && kDtype != TG_F32 ? kUnused : 0, 31};
-      }
-      return cudaSuccess;
-    });
+Keys keys_of(const Scores& scores) {
+  if (scores.of_triplets) {
+    return {Sums::kKeyBits, kInfinity};
   }
-  return bits;
+  return with_kind(scores.entries, [&](auto kind) -> Keys {
+    constexpr int kBits = decltype(kind)::kKeyBits;
+    switch (kBits) {
+      case 63:
+        return {kBits, kInfinity};
+      case 31:
+        return {kBits, 0x7f800000U};
+      case 15:
+        return {kBits, scores.entries.dtype == TG_F16 ? 0x7c00U : kBf16Infinity};
+      default:
+        return {kBits, scores.entries.dtype == TG_F8_E4M3 ? 0x7fU : 0x7cU};  // E4M3 has no infinity, and this is NaN
+    }
+  });
 }
 
 cudaError_t launch_begin(Search* search, uint64_t* digits, int bits, int64_t count, cudaStream_t stream) {
@@ -438,17 +473,20 @@ cudaError_t launch_begin(Search* search, uint64_t* digits, int bits, int64_t cou
   return launch({1, kWarp}, stream, begin_kernel, search, (uint64_t{1} << bits) - 1, static_cast<uint64_t>(count));
 }
 
-cudaError_t launch_find_digit(Search* search, uint64_t* digits, int shift, bool smallest, cudaStream_t stream) {
-  return launch({1, kSearchThreads}, stream, find_digit_kernel, search, digits, shift, smallest);
+cudaError_t launch_find_digit(Search* search, uint64_t* digits, const Keys& keys, int shift, bool smallest, cudaStream_t stream) {
+  const bool is_first = shift + kDigitBits >= keys.bits;
+  const auto infinite = is_first ? static_cast<unsigned>(keys.infinity >> shift) : unsigned{kDigits};
+  return launch({1, kSearchThreads}, stream, find_digit_kernel, search, digits, shift, smallest, infinite);
 }
 
-cudaError_t launch_count_digits(const Scores& scores, int shift, Search* search, uint64_t* digits, int multiprocessors,
+cudaError_t launch_count_digits(const Scores& scores, int shift, const Search* search, uint64_t* digits, int multiprocessors,
                                 cudaStream_t stream) {
   if (scores.of_triplets) {
     return launch_tiles(scores, multiprocessors, stream, count_triplets_kernel, shift, search, digits);
   }
   return with_kind(scores.entries, [&](auto kind) {
-    return launch_walk(scores, multiprocessors, stream, count_matrix_kernel<decltype(kind)::kValue>, shift, search, digits);
+    using Kind = decltype(kind);
+    return launch_walk(scores, multiprocessors, stream, Kind::kEach, count_matrix_kernel<Kind>, shift, search, digits);
   });
 }
 
@@ -458,8 +496,9 @@ cudaError_t launch_mark(const Scores& scores, bool smallest, const Search* searc
     return launch_tiles(scores, multiprocessors, stream, mark_triplets_kernel, smallest, search, beyond, within);
   }
   return with_kind(scores.entries, [&](auto kind) {
-    return launch_walk(scores, multiprocessors, stream, mark_matrix_kernel<decltype(kind)::kValue>, smallest, search,
-                       reinterpret_cast<uint8_t*>(beyond), reinterpret_cast<uint8_t*>(within));
+    using Kind = decltype(kind);
+    return launch_walk(scores, multiprocessors, stream, Kind::kEach, mark_matrix_kernel<Kind>, smallest, search,
+                       reinterpret_cast<GroupBits<Kind>*>(beyond), reinterpret_cast<GroupBits<Kind>*>(within));
   });
 }
 

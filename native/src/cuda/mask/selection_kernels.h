@@ -11,7 +11,7 @@
 
 namespace threegate::cuda {
 
-// The search for the key of the last selected entry. A key is the bits of a score without the sign, in float64 or float32.
+// The search for the key of the last selected entry. A key is the bits of a score without the sign, as it is stored or computed.
 struct Search {
   uint64_t low;  // keys in [low, high] have the digits of that key which are known
   uint64_t high;
@@ -27,9 +27,6 @@ struct Search {
 // Begins a search among keys of `bits` bits.
 cudaError_t launch_begin(Search* search, uint64_t* digits, int bits, int64_t count, cudaStream_t stream);
 
-// Finds the next digit, whose lowest bit is `shift`, from its counts. Clears the counts.
-cudaError_t launch_find_digit(Search* search, uint64_t* digits, int shift, bool smallest, cudaStream_t stream);
-
 // ---------------------------------------------------------------- exact scores
 
 // The scores of entries, or of the factors of a reconstruction in float64. The left factor includes the singular values.
@@ -43,16 +40,20 @@ struct Scores {
   const double* right;  // rank x columns
 };
 
-// The bits of a key that may differ between entries: those from `low` on, below `high`.
-struct KeyBits {
-  int low;
-  int high;
+// The keys of scores: how many bits they have, and the first one of a number that is not finite.
+struct Keys {
+  int bits;
+  uint64_t infinity;
 };
-KeyBits key_bits(const Scores& scores);
+Keys keys_of(const Scores& scores);
 
 // Counts the values of the next digit.
-cudaError_t launch_count_digits(const Scores& scores, int shift, Search* search, uint64_t* digits, int multiprocessors,
+cudaError_t launch_count_digits(const Scores& scores, int shift, const Search* search, uint64_t* digits, int multiprocessors,
                                 cudaStream_t stream);
+
+// Finds the next digit, whose lowest bit is `shift`, from its counts, and clears the counts. The first one tells whether a score
+// is not finite.
+cudaError_t launch_find_digit(Search* search, uint64_t* digits, const Keys& keys, int shift, bool smallest, cudaStream_t stream);
 
 // Writes the bits of keys beyond the interval of the search to `beyond`, and those of keys within to `within`.
 cudaError_t launch_mark(const Scores& scores, bool smallest, const Search* search, uint64_t* beyond, uint64_t* within,

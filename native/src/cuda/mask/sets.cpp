@@ -13,7 +13,6 @@ namespace {
 constexpr int64_t kMostBytes = int64_t{256} << 20;  // of the parts of host masks that are on the device at a time
 constexpr int64_t kLeastWords = 1024;
 constexpr int64_t kLeastSlot = int64_t{1} << 16;
-constexpr int64_t kMostWords = int64_t{1} << 30;  // of a launch, because a thread counts in 32 bits
 
 // The counters on the device, and the masks, part by part.
 class Parts {

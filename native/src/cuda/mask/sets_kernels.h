@@ -9,7 +9,10 @@
 
 namespace threegate::cuda {
 
-// Some words of masks on the device, fewer than 2^31 of each mask.
+// Words of a mask in a launch. A block counts bits in 32 bits, and a multiprocessor has eight blocks.
+constexpr int64_t kMostWords = int64_t{1} << 28;
+
+// Some words of masks on the device, at most kMostWords of each mask.
 struct DeviceSets {
   const uint64_t* masks[TG_MASK_MOST_SETS];
   int32_t count;

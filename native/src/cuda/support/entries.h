@@ -10,6 +10,10 @@
 #include "common/dtype.h"
 #include "threegate/threegate.h"
 
+#if defined(__CUDACC__) || defined(THREEGATE_HOST_EMULATION)
+#include "instructions.h"
+#endif
+
 namespace threegate::cuda {
 
 struct Term {
@@ -69,6 +73,8 @@ __device__ inline T load(const uint8_t* address) {
 }
 
 // A dtype that the compiler knows: the type of its codes, and that of its numbers, to which all of its codes are widened exactly.
+// Every format of 8 or 16 bits goes through float16 or the upper half of float32, for which devices have instructions. NaN stays
+// NaN, and its bits are those of the device.
 template <tg_dtype kDtype>
 struct Format;
 template <>
@@ -87,50 +93,100 @@ template <>
 struct Format<TG_F16> {
   using Code = uint16_t;
   using Value = float;
-  __device__ static float widen(uint16_t code) { return f16_to_float(code); }
+  __device__ static float widen(uint16_t code) { return widen_f16(code); }
+  __device__ static void widen_word(uint32_t codes, float* values) { widen_two_f16(codes, values[0], values[1]); }
 };
 template <>
 struct Format<TG_BF16> {
   using Code = uint16_t;
   using Value = float;
   __device__ static float widen(uint16_t code) { return bf16_to_float(code); }
+  __device__ static void widen_word(uint32_t codes, float* values) {
+    values[0] = bit_cast<float>(codes << 16);
+    values[1] = bit_cast<float>(codes & 0xffff0000U);
+  }
 };
+
+// An E4M3 code without the instruction that compute capability 8.0 lacks. As float32 the exponent is too small by 120, also that
+// of subnormal numbers.
+__device__ inline float widen_e4m3_by_bits(uint32_t code) {
+  const uint32_t magnitude = code & 0x7fU;
+  const float value = bit_cast<float>((code & 0x80U) << 24 | magnitude << 20) * 0x1p120F;
+  return magnitude == 0x7fU ? bit_cast<float>(0x7fc00000U) : value;
+}
 template <>
 struct Format<TG_F8_E4M3> {
   using Code = uint8_t;
   using Value = float;
-  __device__ static float widen(uint8_t code) { return f8_e4m3_to_float(code); }
+  __device__ static float widen(uint8_t code) {
+    float values[4];
+    widen_word(code, values);
+    return values[0];
+  }
+  __device__ static void widen_word(uint32_t codes, float* values) {
+#if defined(THREEGATE_HOST_EMULATION) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890)
+    widen_two_f16(f16_of_two_e4m3(static_cast<uint16_t>(codes)), values[0], values[1]);
+    widen_two_f16(f16_of_two_e4m3(static_cast<uint16_t>(codes >> 16)), values[2], values[3]);
+#else
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      values[i] = widen_e4m3_by_bits(codes >> (8 * i) & 0xffU);
+    }
+#endif
+  }
 };
+// The upper half of float16.
 template <>
 struct Format<TG_F8_E5M2> {
   using Code = uint8_t;
   using Value = float;
-  __device__ static float widen(uint8_t code) { return f8_e5m2_to_float(code); }
+  __device__ static float widen(uint8_t code) { return widen_f16(static_cast<uint16_t>(code << 8)); }
+  __device__ static void widen_word(uint32_t codes, float* values) {
+    widen_two_f16(permuted_bytes(codes, 0, 0x1404), values[0], values[1]);
+    widen_two_f16(permuted_bytes(codes, 0, 0x3424), values[2], values[3]);
+  }
 };
 
-constexpr int kGroup = 8;  // neighbouring entries of a row that a thread reads together
-
-// Loads the first `count` of kGroup neighbouring entries of a plain operand. The others are 0. The loads are as wide as the
-// address is aligned: 16 bytes for most operands.
-template <tg_dtype kDtype>
-__device__ inline void load_group(const Entries& entries, int64_t row, int64_t column, int count,
-                                  typename Format<kDtype>::Value (&values)[kGroup]) {
+// Loads neighbouring entries if their address allows loads of 16 bytes, or of 8 for fewer. Returns false otherwise.
+template <tg_dtype kDtype, size_t kCount>
+__device__ inline bool load_aligned(const uint8_t* at, typename Format<kDtype>::Value (&values)[kCount]) {
   using Code = typename Format<kDtype>::Code;
-  constexpr size_t kBytes = kGroup * sizeof(Code);
-  using Word = std::conditional_t<kBytes == 8, uint2, uint4>;
+  constexpr size_t kBytes = kCount * sizeof(Code);
+  using Chunk = std::conditional_t<kBytes == 8, uint2, uint4>;
+  if (reinterpret_cast<uintptr_t>(at) % sizeof(Chunk) != 0) {
+    return false;
+  }
+  Chunk chunks[kBytes / sizeof(Chunk)];
+#pragma unroll
+  for (size_t i = 0; i < kBytes / sizeof(Chunk); ++i) {
+    chunks[i] = reinterpret_cast<const Chunk*>(at)[i];
+  }
+  if constexpr (sizeof(Code) >= 4) {
+    memcpy(values, chunks, kBytes);
+  } else {
+    constexpr size_t kOfWord = 4 / sizeof(Code);
+    uint32_t words[kBytes / 4];
+    memcpy(words, chunks, kBytes);
+#pragma unroll
+    for (size_t i = 0; i < kCount / kOfWord; ++i) {
+      Format<kDtype>::widen_word(words[i], values + i * kOfWord);
+    }
+  }
+  return true;
+}
+
+// The address of an entry.
+__device__ inline const uint8_t* address_of(const Entries& entries, int64_t row, int64_t column) {
+  return entries.data + (row * entries.row_stride + column) * element_bytes(entries.dtype);
+}
+
+// Loads the first `count` of kCount neighbouring entries of a plain operand. The others are 0.
+template <tg_dtype kDtype, size_t kCount>
+__device__ inline void load_group(const Entries& entries, int64_t row, int64_t column, int count,
+                                  typename Format<kDtype>::Value (&values)[kCount]) {
+  using Code = typename Format<kDtype>::Code;
   const uint8_t* at = entries.data + (row * entries.row_stride + column) * static_cast<int64_t>(sizeof(Code));
-  if (count == kGroup && reinterpret_cast<uintptr_t>(at) % sizeof(Word) == 0) {
-    Word words[kBytes / sizeof(Word)];
-#pragma unroll
-    for (size_t i = 0; i < kBytes / sizeof(Word); ++i) {
-      words[i] = reinterpret_cast<const Word*>(at)[i];
-    }
-    Code codes[kGroup];
-    memcpy(codes, words, kBytes);
-#pragma unroll
-    for (int i = 0; i < kGroup; ++i) {
-      values[i] = Format<kDtype>::widen(codes[i]);
-    }
+  if (count == static_cast<int>(kCount) && load_aligned<kDtype>(at, values)) {
     return;
   }
 #pragma unroll
@@ -142,7 +198,7 @@ __device__ inline void load_group(const Entries& entries, int64_t row, int64_t c
     const auto value = Format<kDtype>::widen(load<Code>(at + i * static_cast<int64_t>(sizeof(Code))));
     // Constant indices keep the values in registers.
 #pragma unroll
-    for (int j = 0; j < kGroup; ++j) {
+    for (int j = 0; j < static_cast<int>(kCount); ++j) {
       values[j] = j == i ? value : values[j];
     }
   }
@@ -153,13 +209,13 @@ __device__ inline float load_float(const uint8_t* address, tg_dtype dtype) {
     case TG_F32:
       return load<float>(address);
     case TG_F16:
-      return f16_to_float(load<uint16_t>(address));
+      return Format<TG_F16>::widen(load<uint16_t>(address));
     case TG_BF16:
-      return bf16_to_float(load<uint16_t>(address));
+      return Format<TG_BF16>::widen(load<uint16_t>(address));
     case TG_F8_E4M3:
-      return f8_e4m3_to_float(*address);
+      return Format<TG_F8_E4M3>::widen(*address);
     default:
-      return f8_e5m2_to_float(*address);
+      return Format<TG_F8_E5M2>::widen(*address);
   }
 }
 
@@ -176,7 +232,7 @@ __device__ inline int64_t block_of(int64_t index, int64_t divisor, double recipr
 
 // Computes an entry with the roundings of the CPU: scaled in float32, and terms added one product after the other in float64.
 __device__ inline double entry(const Entries& entries, int64_t row, int64_t column) {
-  const uint8_t* at = entries.data + (row * entries.row_stride + column) * element_bytes(entries.dtype);
+  const uint8_t* at = address_of(entries, row, column);
   const int64_t i = entries.first_row + row;
   const int64_t j = entries.first_column + column;
   double value;

@@ -1,6 +1,6 @@
 // Instructions without functions in CUDA C++: matrix products of a warp, asynchronous copies to shared memory, words that blocks
-// share, and wide stores. See the PTX ISA 8.0, sections on mma.m16n8k16, ldmatrix, cp.async, ld and st. The emulation implements
-// them with their documented layouts.
+// share, wide stores, conversions of floating-point formats, and counters. See the PTX ISA 8.0, sections on mma.m16n8k16,
+// ldmatrix, cp.async, ld, st, cvt, max, prmt and red. The emulation implements them with their documented layouts.
 #ifndef THREEGATE_CUDA_SUPPORT_INSTRUCTIONS_H
 #define THREEGATE_CUDA_SUPPORT_INSTRUCTIONS_H
 
@@ -70,6 +70,8 @@ __device__ inline void store_shared_state(uint64_t* to, uint64_t state) {
   asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(to), "l"(state) : "memory");
 }
 
+// Loads 16 aligned bytes.
+__device__ inline uint4 load_vector(const void* from) { return *static_cast<const uint4*>(from); }
 // Stores a vector to global memory at once. The compiler makes several stores of the assignment of one that it has computed.
 __device__ inline void store_vector(void* to, const uint4& value) {
   asm volatile("st.global.v4.u32 [%0], {%1,%2,%3,%4};" ::"l"(to), "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w)
@@ -77,6 +79,61 @@ __device__ inline void store_vector(void* to, const uint4& value) {
 }
 __device__ inline void store_vector(void* to, const uint2& value) {
   asm volatile("st.global.v2.u32 [%0], {%1,%2};" ::"l"(to), "r"(value.x), "r"(value.y) : "memory");
+}
+
+// Two numbers as bf16 codes, the first one in the low half: rounded to nearest, ties to even. Every NaN becomes 0x7fff.
+__device__ inline uint32_t round_two_to_bf16(float first, float second) {
+  uint32_t codes;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(codes) : "f"(second), "f"(first));
+  return codes;
+}
+
+// The numbers of float16 codes.
+__device__ inline float widen_f16(uint16_t code) {
+  float value;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(code));
+  return value;
+}
+__device__ inline void widen_two_f16(uint32_t codes, float& low, float& high) {
+  asm("{\n\t.reg .b16 l, h;\n\tmov.b32 {l, h}, %2;\n\tcvt.f32.f16 %0, l;\n\tcvt.f32.f16 %1, h;\n\t}"
+      : "=f"(low), "=f"(high)
+      : "r"(codes));
+}
+
+// The float16 codes of two float8 codes in the format E4M3. Devices have it from compute capability 8.9 on.
+__device__ inline uint32_t f16_of_two_e4m3(uint16_t codes) {
+  uint32_t wide;
+  asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(wide) : "h"(codes));
+  return wide;
+}
+
+// The larger number, or NaN if one of them is.
+__device__ inline float larger_or_nan(float a, float b) {
+  float result;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+  return result;
+}
+
+// Counters in shared memory by their offset in bytes. The address of the first one is opaque to the compiler, which would
+// otherwise compute parts of it again for each counter.
+struct SharedCounters {
+  uint32_t address;
+};
+__device__ inline SharedCounters shared_counters(uint32_t* first) {
+  SharedCounters counters{static_cast<uint32_t>(__cvta_generic_to_shared(first))};
+  asm volatile("" : "+r"(counters.address));
+  return counters;
+}
+__device__ inline void add_to_counter(const SharedCounters& counters, uint32_t offset, uint32_t value) {
+  asm volatile("red.shared.add.u32 [%0], %1;" ::"r"(counters.address + offset), "r"(value) : "memory");
+}
+
+// Byte i of the result is the byte of `low` or `high`, 0 to 7, that digit i of the selector names. With 8 added to the digit, all
+// of its bits are the byte's highest one.
+__device__ inline uint32_t permuted_bytes(uint32_t low, uint32_t high, uint32_t selector) {
+  uint32_t bytes;
+  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(bytes) : "r"(low), "r"(high), "r"(selector));
+  return bytes;
 }
 
 }  // namespace

@@ -111,6 +111,7 @@ DenseFunctions load() {
   loading.find(functions.cublas_destroy, "cublasDestroy_v2");
   loading.find(functions.cublas_set_stream, "cublasSetStream_v2");
   loading.find(functions.dgemm, "cublasDgemm_v2");
+  loading.find(functions.dsyrk, "cublasDsyrk_v2");
   // It needs cuBLAS.
   loading.library("libcusolver.so.12");
   loading.find(functions.cusolver_create, "cusolverDnCreate");
@@ -124,6 +125,7 @@ DenseFunctions load() {
 }
 
 void check_library(int status, const char* what) {
+  constexpr int kNotInitialised = 1;    // of both: the runtime has no device, or cannot use it
   constexpr int kAllocationFailed = 2;  // CUSOLVER_STATUS_ALLOC_FAILED. In cuBLAS it is 3
   constexpr int kCublasAllocationFailed = 3;
   if (status == 0) {
@@ -131,6 +133,9 @@ void check_library(int status, const char* what) {
   }
   if (status == kAllocationFailed || status == kCublasAllocationFailed) {
     throw Error(TG_OUT_OF_MEMORY, std::string(what) + ": the device has too little memory");
+  }
+  if (status == kNotInitialised) {
+    throw Error(TG_DEVICE, std::string(what) + " finds no device that it can use");
   }
   throw Error(TG_DEVICE, std::string(what) + " failed with status " + std::to_string(status));
 }
@@ -178,6 +183,15 @@ void DenseAlgebra::multiply(int transpose_a, int transpose_b, int64_t m, int64_t
       functions_.dgemm(cublas_.get(), transpose_a, transpose_b, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
                        &one, a, static_cast<int>(lda), b, static_cast<int>(ldb), &zero, c, static_cast<int>(ldc)),
       "cublasDgemm");
+}
+
+void DenseAlgebra::multiply_by_transpose(int transpose, int64_t n, int64_t k, const double* a, int64_t lda, double* c) const {
+  const double one = 1;
+  const double zero = 0;
+  check(cudaStreamSynchronize(stream_), "the work before a product");
+  check_library(functions_.dsyrk(cublas_.get(), kLowerTriangle, transpose, static_cast<int>(n), static_cast<int>(k), &one, a,
+                                 static_cast<int>(lda), &zero, c, static_cast<int>(n)),
+                "cublasDsyrk");
 }
 
 DenseAlgebra::Workspace DenseAlgebra::eigen_workspace(bool vectors, int64_t n, const double* a, const double* values) const {

@@ -25,6 +25,8 @@ struct DenseFunctions {
   int (*cublas_set_stream)(void* handle, cudaStream_t stream);
   int (*dgemm)(void* handle, int transpose_a, int transpose_b, int m, int n, int k, const double* alpha, const double* a, int lda,
                const double* b, int ldb, const double* beta, double* c, int ldc);
+  int (*dsyrk)(void* handle, int triangle, int transpose, int n, int k, const double* alpha, const double* a, int lda,
+               const double* beta, double* c, int ldc);
   int (*cusolver_create)(void** handle);
   int (*cusolver_destroy)(void* handle);
   int (*cusolver_set_stream)(void* handle, cudaStream_t stream);
@@ -52,6 +54,8 @@ class DenseAlgebra {
   // c = op(a) op(b), column-major.
   void multiply(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, const double* a, int64_t lda, const double* b,
                 int64_t ldb, double* c, int64_t ldc) const;
+  // The lower triangle of c = op(a) op(a)^T, n x n and column-major. The other one, half of the work, is not written.
+  void multiply_by_transpose(int transpose, int64_t n, int64_t k, const double* a, int64_t lda, double* c) const;
 
   // The eigenproblem of the lower triangle of an n x n matrix, column-major. Values ascend. Vectors overwrite the matrix if they
   // are wanted.

@@ -100,6 +100,7 @@ struct Shape {
   int64_t blocks;
   int threads;
   int64_t shared_bytes = 0;
+  int cluster = 1;  // blocks of a cluster. It divides `blocks`
 };
 
 // Lets blocks of the kernel have all shared memory of the current device. Throws UNSUPPORTED if `bytes` are more. The runtime is
@@ -121,6 +122,13 @@ cudaError_t launch(const Shape& shape, cudaStream_t stream, void (*kernel)(Expec
   config.blockDim = dim3(static_cast<unsigned>(shape.threads));
   config.dynamicSmemBytes = static_cast<size_t>(shape.shared_bytes);
   config.stream = stream;
+  cudaLaunchAttribute cluster{};
+  if (shape.cluster > 1) {
+    cluster.id = cudaLaunchAttributeClusterDimension;
+    cluster.val.clusterDim = {static_cast<unsigned>(shape.cluster), 1, 1};
+    config.attrs = &cluster;
+    config.numAttrs = 1;
+  }
   return cudaLaunchKernelEx(&config, kernel, std::forward<Actual>(arguments)...);
 }
 #endif

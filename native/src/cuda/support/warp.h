@@ -36,47 +36,25 @@ __device__ inline double sum_over_warp(double value) {
   return value;
 }
 
-// index * parts / all, rounded down, for parts <= all and index < all. The product may need more than 64 bits.
-__device__ inline uint64_t scaled_index(uint64_t index, uint64_t parts, uint64_t all) {
-  if ((index | parts) < (uint64_t{1} << 32)) {
-    return index * parts / all;
-  }
-  uint64_t quotient = 0;
-  uint64_t remainder = 0;
-  // Long division, bit by bit of `index`. Remainders stay below `all`.
-  for (int bit = 63; bit >= 0; --bit) {
-    quotient *= 2;
-    const bool carries = remainder >= all - remainder;
-    remainder = carries ? remainder - (all - remainder) : 2 * remainder;
-    quotient += carries;
-    if ((index >> bit & 1U) != 0) {
-      const bool more = remainder >= all - parts;
-      remainder = more ? remainder - (all - parts) : remainder + parts;
-      quotient += more;
-    }
-  }
-  return quotient;
+// dividend / divisor, rounded down, where `near` is less than 1 from the quotient with its fraction. It takes no division of
+// 64-bit integers, which is a call. The dividend may lack its bits from 2^64 on, because the rest does not need them. Divisors
+// are below 2^62.
+__device__ inline uint64_t quotient_near(double near, uint64_t dividend, uint64_t divisor) {
+  const auto quotient = static_cast<int64_t>(near);
+  const auto rest = static_cast<int64_t>(dividend - static_cast<uint64_t>(quotient) * divisor);
+  const int64_t correction = static_cast<int64_t>(rest >= static_cast<int64_t>(divisor)) - static_cast<int64_t>(rest < 0);
+  return static_cast<uint64_t>(quotient + correction);
 }
 
-// The smallest index with scaled_index(index, parts, all) >= part.
-__device__ inline int64_t first_index(uint64_t part, uint64_t parts, uint64_t all) {
-  if (part >= parts) {
-    return static_cast<int64_t>(all);
-  }
-  if ((part | all) < (uint64_t{1} << 32)) {
-    return static_cast<int64_t>((part * all + parts - 1) / parts);
-  }
-  uint64_t low = 0;
-  uint64_t high = all;
-  while (low < high) {
-    const uint64_t middle = low + (high - low) / 2;
-    if (scaled_index(middle, parts, all) >= part) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return static_cast<int64_t>(low);
+// index * parts / all, rounded down, for parts <= all and index < all. Indices and results are below 2^50, so that `near` is
+// right to a half. The ratio is parts / all.
+__device__ inline uint64_t scaled_index(uint64_t index, uint64_t parts, uint64_t all, double ratio) {
+  return quotient_near(static_cast<double>(index) * ratio, index * parts, all);
+}
+
+// The smallest index with scaled_index(index, parts, all) >= part, for part <= parts.
+__device__ inline uint64_t first_index(uint64_t part, uint64_t parts, uint64_t all, double inverse_ratio) {
+  return quotient_near(static_cast<double>(part) * inverse_ratio + 0.5, part * all + parts - 1, parts);
 }
 
 }  // namespace

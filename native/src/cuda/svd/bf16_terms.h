@@ -10,15 +10,18 @@ namespace threegate::cuda {
 
 // Rounds `rest` to bf16, subtracts the result from it and returns the code of the result.
 __device__ inline uint16_t take_bf16_term(float& rest) {
-  const uint16_t code = float_to_bf16(rest);
-  rest -= bf16_to_float(code);
-  return code;
+  const uint32_t code = round_two_to_bf16(rest, 0);
+  rest -= bit_cast<float>(code << 16);
+  return static_cast<uint16_t>(code);
 }
 
-// The codes of two neighbouring numbers, the first one in the lower half.
+// Rounds two neighbouring numbers to bf16, and subtracts the results from them. Returns the codes, the first one in the lower
+// half.
 __device__ inline uint32_t take_two_terms(float& first, float& second) {
-  const uint32_t code = take_bf16_term(first);
-  return code | static_cast<uint32_t>(take_bf16_term(second)) << 16;
+  const uint32_t codes = round_two_to_bf16(first, second);
+  first -= bit_cast<float>(codes << 16);
+  second -= bit_cast<float>(codes & 0xffff0000U);
+  return codes;
 }
 
 constexpr int kFour = 4;  // neighbouring entries of a thread

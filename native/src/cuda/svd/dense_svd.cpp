@@ -94,11 +94,7 @@ class Dense {
     const int64_t s = arrays_.short_side;
     const int64_t l = arrays_.long_side;
     // Row-major A is column-major A^T: s x l for a tall matrix and l x s for a wide one.
-    if (tall_) {
-      algebra_.multiply(kNotTransposed, kTransposed, s, s, l, arrays_.a, s, arrays_.a, s, arrays_.gram, s);
-    } else {
-      algebra_.multiply(kTransposed, kNotTransposed, s, s, l, arrays_.a, l, arrays_.a, l, arrays_.gram, s);
-    }
+    algebra_.multiply_by_transpose(tall_ ? kNotTransposed : kTransposed, s, l, arrays_.a, tall_ ? s : l, arrays_.gram);
     check_cancelled(control_);
     if (!solve()) {
       return;
@@ -191,12 +187,12 @@ class Dense {
 
   double deviation(const double* vectors, int64_t length) {
     const int64_t k = arrays_.rank;
-    algebra_.multiply(kTransposed, kNotTransposed, k, k, length, vectors, length, vectors, length, arrays_.overlap, k);
+    algebra_.multiply_by_transpose(kTransposed, k, length, vectors, length, arrays_.overlap);
     std::vector<double> overlap(static_cast<size_t>(k * k));
     fetch(arrays_.overlap, overlap.data(), k * k);
     double largest = 0;
     for (int64_t i = 0; i < k; ++i) {
-      for (int64_t j = 0; j < k; ++j) {
+      for (int64_t j = i; j < k; ++j) {
         largest = std::max(largest, std::abs(overlap[static_cast<size_t>(i * k + j)] - (i == j ? 1 : 0)));
       }
     }

@@ -1,5 +1,8 @@
 // Kernels on one matrix or one list of vectors: the range of the entries, the split into bf16 terms, and conversions. The range
 // and the split are bound by memory: an entry of bf16 has 2 bytes to read and 2 to write, for about 20 instructions.
+//
+// Tried before: float16 and float8 widened by integers. That was 20 instructions an entry and 27 to 57 % of the bandwidth. Now a
+// device converts two float8 codes to float16 by one instruction, and each of those to float32 by one.
 #include <algorithm>
 
 #include "bf16_terms.h"
@@ -19,34 +22,40 @@ __device__ inline double source_entry(const Source& source, int64_t row, int64_t
   return source.has_subtracted != 0 ? value - entry(source.subtracted, row, column) : value;
 }
 
-// Entries of one dtype without scales and low-rank terms.
+// How a thread reads kEach neighbouring entries of a row. Those beyond the row are 0.
+//
+// Entries of one dtype without scales and low-rank terms. A load has 16 bytes.
 template <tg_dtype kDtype>
 struct Plain {
   using Value = typename Format<kDtype>::Value;
-  __device__ static void load(const Source& source, int64_t row, int64_t column, int count, Value (&values)[kGroup]) {
+  static constexpr int kEach = sizeof(typename Format<kDtype>::Code) == 1 ? 16 : 8;
+  __device__ static void load(const Source& source, int64_t row, int64_t column, int count, Value (&values)[size_t{kEach}]) {
     load_group<kDtype>(source.entries, row, column, count, values);
   }
 };
 
-// Differences of such entries, whose dtype is the same.
+// Differences of such entries, whose dtype is the same. float64 holds those of float16 and float8 exactly. float32 then gives the
+// rounding of the exact difference, too, without conversions, which were the ceiling: three for each entry.
 template <tg_dtype kDtype>
 struct Difference {
-  using Value = double;
-  __device__ static void load(const Source& source, int64_t row, int64_t column, int count, double (&values)[kGroup]) {
-    typename Format<kDtype>::Value left[kGroup];
-    typename Format<kDtype>::Value right[kGroup];
+  using Value = std::conditional_t<kDtype == TG_F64 || kDtype == TG_F32 || kDtype == TG_BF16, double, float>;
+  static constexpr int kEach = Plain<kDtype>::kEach;
+  __device__ static void load(const Source& source, int64_t row, int64_t column, int count, Value (&values)[size_t{kEach}]) {
+    typename Format<kDtype>::Value left[size_t{kEach}];
+    typename Format<kDtype>::Value right[size_t{kEach}];
     load_group<kDtype>(source.entries, row, column, count, left);
     load_group<kDtype>(source.subtracted, row, column, count, right);
 #pragma unroll
-    for (int i = 0; i < kGroup; ++i) {
-      values[i] = static_cast<double>(left[i]) - static_cast<double>(right[i]);
+    for (int i = 0; i < kEach; ++i) {
+      values[i] = static_cast<Value>(left[i]) - static_cast<Value>(right[i]);
     }
   }
 };
 
 struct Any {
   using Value = double;
-  __device__ static void load(const Source& source, int64_t row, int64_t column, int count, double (&values)[kGroup]) {
+  static constexpr int kEach = 8;
+  __device__ static void load(const Source& source, int64_t row, int64_t column, int count, double (&values)[size_t{kEach}]) {
     for (double& value : values) {
       value = 0;
     }
@@ -55,20 +64,29 @@ struct Any {
       const double value = source_entry(source, row, column + i);
       // Constant indices keep the values in registers.
 #pragma unroll
-      for (int j = 0; j < kGroup; ++j) {
+      for (int j = 0; j < kEach; ++j) {
         values[j] = j == i ? value : values[j];
       }
     }
   }
 };
 
+// The larger magnitude. NaN exceeds all numbers.
+__device__ inline float larger_magnitude(float most, float value) { return larger_or_nan(most, fabs(value)); }
+__device__ inline double larger_magnitude(double most, double value) {
+  const auto magnitude = bit_cast<uint64_t>(value) << 1 >> 1;
+  return magnitude > bit_cast<uint64_t>(most) ? bit_cast<double>(magnitude) : most;
+}
+
 struct Planes {
   uint16_t* plane[kPlanes];
 };
 
 // Half a warp has neighbouring groups of a row, and the other half those of the next row.
-constexpr int kAcross = kWarp / 2 * kGroup;
-constexpr int kPieceColumns = 8 * kAcross;  // of two rows, which a warp processes at a time
+template <typename Reader>
+constexpr int kAcross = kWarp / 2 * Reader::kEach;
+template <typename Reader>
+constexpr int kPieceColumns = 8 * kAcross<Reader>;  // of two rows, which a warp processes at a time
 
 // The pieces of a matrix. A warp goes to the piece that is `rows` pairs of rows and `pieces` pieces further, without a division.
 struct Steps {
@@ -81,51 +99,63 @@ struct Steps {
 
 // Raises `largest` to the largest magnitude of the entries, as bits of a double. A magnitude that is not finite is larger than
 // all others. Writes the planes of the entries, if there are any, with zeros beyond the matrix.
+// The blocks of a multiprocessor for which the compiler leaves registers. Differences have twice as many bytes on the way.
 template <typename Reader>
-__global__ void __launch_bounds__(kThreads, 3)
+constexpr int kBlocks = 3;
+template <tg_dtype kDtype>
+constexpr int kBlocks<Plain<kDtype>> = kDtype == TG_F64 || Plain<kDtype>::kEach == 16 ? 5 : 6;
+template <tg_dtype kDtype>
+constexpr int kBlocks<Difference<kDtype>> = Plain<kDtype>::kEach == 16 ? 3 : 4;
+
+template <typename Reader>
+__global__ void __launch_bounds__(kThreads, kBlocks<Reader>)
     split_matrix_kernel(const __grid_constant__ Source source, Planes planes, Steps steps, uint64_t* largest) {
   using Value = typename Reader::Value;
-  using Bits = std::conditional_t<sizeof(Value) == 4, uint32_t, uint64_t>;
+  constexpr int kEach = Reader::kEach;
+  constexpr int kPart = 8;
   __shared__ uint64_t shared[kThreads / kWarp];
-  Bits most = 0;
+  Value most = 0;
   const unsigned lane = threadIdx.x % kWarp;
   const unsigned warp = blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp;
   int64_t pair = warp / steps.pieces;
   unsigned piece = warp % steps.pieces;
   while (pair < steps.pairs) {
     const int64_t row = 2 * pair + lane / 16;
-    const int64_t begin = int64_t{piece} * kPieceColumns;
-    const int64_t end = smaller(steps.width, begin + kPieceColumns);
+    const int64_t begin = int64_t{piece} * kPieceColumns<Reader>;
+    const int64_t end = smaller(steps.width, begin + kPieceColumns<Reader>);
     const int64_t length = row < source.rows ? source.columns : 0;
-    for (int64_t column = begin + lane % 16 * kGroup; column < end; column += kAcross) {
+    for (int64_t column = begin + lane % 16 * kEach; column < end; column += kAcross<Reader>) {
       const int64_t left = length - column;
-      Value values[kGroup];
-      Reader::load(source, row, column, left >= kGroup ? kGroup : static_cast<int>(larger(left, 0)), values);
+      Value values[size_t{kEach}];
+      Reader::load(source, row, column, left >= kEach ? kEach : static_cast<int>(larger(left, 0)), values);
 #pragma unroll
-      for (int i = 0; i < kGroup; ++i) {
-        const Bits magnitude = bit_cast<Bits>(values[i]) << 1 >> 1;
-        most = magnitude > most ? magnitude : most;
+      for (int i = 0; i < kEach; ++i) {
+        most = larger_magnitude(most, values[i]);
       }
       if (planes.plane[0] == nullptr) {
         continue;
       }
-      float rests[kGroup];
+      // Eight entries at a time, which takes fewer registers than sixteen.
 #pragma unroll
-      for (int i = 0; i < kGroup; ++i) {
-        rests[i] = static_cast<float>(values[i]);
-      }
-      if (source.scale != 1) {
+      for (int part = 0; part < kEach; part += kPart) {
+        float rests[kPart];
 #pragma unroll
-        for (int i = 0; i < kGroup; ++i) {
-          rests[i] = static_cast<float>(values[i] * source.scale);
+        for (int i = 0; i < kPart; ++i) {
+          rests[i] = static_cast<float>(values[part + i]);
         }
-      }
-      const int64_t at = row * steps.width + column;
+        if (source.scale != 1) {
 #pragma unroll
-      for (int plane = 0; plane < kPlanes; ++plane) {
-        if (plane < source.planes) {
-          store_vector(planes.plane[plane] + at, uint4{take_two_terms(rests[0], rests[1]), take_two_terms(rests[2], rests[3]),
-                                                       take_two_terms(rests[4], rests[5]), take_two_terms(rests[6], rests[7])});
+          for (int i = 0; i < kPart; ++i) {
+            rests[i] = static_cast<float>(values[part + i] * source.scale);
+          }
+        }
+        const int64_t at = row * steps.width + column + part;
+#pragma unroll
+        for (int plane = 0; plane < kPlanes; ++plane) {
+          if (plane < source.planes) {
+            store_vector(planes.plane[plane] + at, uint4{take_two_terms(rests[0], rests[1]), take_two_terms(rests[2], rests[3]),
+                                                         take_two_terms(rests[4], rests[5]), take_two_terms(rests[6], rests[7])});
+          }
         }
       }
     }
@@ -136,7 +166,7 @@ __global__ void __launch_bounds__(kThreads, 3)
       ++pair;
     }
   }
-  auto wide = bit_cast<uint64_t>(static_cast<double>(bit_cast<Value>(most)));
+  auto wide = bit_cast<uint64_t>(static_cast<double>(most));
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
     const uint64_t other = __shfl_xor_sync(kWholeWarp, wide, distance);
     wide = other > wide ? other : wide;
@@ -238,7 +268,7 @@ cudaError_t launch_pieces(const Source& source, const Planes& planes, int64_t wi
   Steps steps{};
   steps.width = width;
   steps.pairs = quotient(rows, 2);
-  steps.pieces = static_cast<unsigned>(quotient(width, kPieceColumns));
+  steps.pieces = static_cast<unsigned>(quotient(width, kPieceColumns<Reader>));
   const int64_t blocks = std::min(kMost, quotient(steps.pairs * steps.pieces, kWarps));
   steps.step_pairs = static_cast<unsigned>(blocks * kWarps / steps.pieces);
   steps.step_pieces = static_cast<unsigned>(blocks * kWarps % steps.pieces);

@@ -22,6 +22,7 @@ int planes_for(const tg_operand& matrix, const tg_operand* subtracted) {
 
 int64_t vectors_for(int64_t rank) { return padded(rank + std::max(kLeastExtra, rank / 2), kVectorPadding); }
 int tile_vectors(int64_t vectors) { return vectors % 96 == 0 ? 96 : vectors % 64 == 0 ? 64 : 32; }
+int64_t most_tiles(int64_t length, int64_t vectors) { return padded(length / kPadding, 2) * (vectors / tile_vectors(vectors)); }
 
 Problem lay_out(const CudaSvdBatch& batch, int64_t i, Layout& layout) {
   const tg_matrix& values = batch.matrices[i].values;
@@ -55,7 +56,7 @@ Problem lay_out(const CudaSvdBatch& batch, int64_t i, Layout& layout) {
 int64_t problem_bytes(const CudaSvdBatch& batch, int64_t i) {
   Layout layout;
   const Problem problem = lay_out(batch, i, layout);
-  const int64_t tiles = (problem.short_side + problem.long_side) / kPadding * (problem.vectors / tile_vectors(problem.vectors));
+  const int64_t tiles = most_tiles(problem.short_side, problem.vectors) + most_tiles(problem.long_side, problem.vectors);
   layout.take<Problem>(1);
   layout.take<Task>(kMostTasks);
   layout.take<Tile>(tiles);

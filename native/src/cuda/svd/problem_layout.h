@@ -23,6 +23,9 @@ int64_t vectors_for(int64_t rank);
 // The width in vectors of the tiles that products are computed in.
 int tile_vectors(int64_t vectors);
 
+// The most tiles of a product whose result has `length` entries, with those that complete clusters of two.
+int64_t most_tiles(int64_t length, int64_t vectors);
+
 // Takes the arrays of problem i of the batch. Without memory the layout only counts.
 Problem lay_out(const CudaSvdBatch& batch, int64_t i, Layout& layout);
 

@@ -49,6 +49,7 @@ __device__ void stage_sums(const Sums<kVectors>& sums, float* staged) {
   static_assert(kVectors * kStagedLength * sizeof(float) <= kStages * sizeof(Stage<kVectors>));
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   const auto warp = static_cast<int>(threadIdx.x / kWarp);
+  constexpr int kWarpsAcross = warps_across(kVectors);
   const int row = warp / kWarpsAcross * kDownEach * 16 + lane / 4;
   const int vector = warp % kWarpsAcross * Sums<kVectors>::kAcross * 8 + lane % 4 * 2;
   __syncthreads();  // other warps may read the last stage

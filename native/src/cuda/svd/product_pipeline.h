@@ -10,15 +10,20 @@
 namespace threegate::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kDepth = 32;  // terms of the sum that are loaded at a time
+constexpr int kThreads = 256;  // of a block, unless it has more than kMostOfTwo vectors
+constexpr int kDepth = 32;     // terms of the sum that are loaded at a time
 constexpr int kStages = 3;
 constexpr int kWarpsDown = 4;
-constexpr int kWarpsAcross = 2;
 constexpr int kChunk = 8;  // bf16 numbers of a 16-byte copy
 constexpr int kDownEach = kTileRows / kWarpsDown / 16;
 constexpr int kRowChunks = kDepth / kChunk;
-constexpr int kRowsTogether = kThreads / kRowChunks;  // rows of 64 bytes that a block copies at a time
+
+// Two blocks of eight warps fit a multiprocessor. One of 16 warps has as many threads, and twice as many vectors for its rows.
+constexpr int kMostOfTwo = 96;  // vectors of each of two blocks
+__host__ __device__ constexpr int warps_across(int vectors) { return vectors > kMostOfTwo ? 4 : 2; }
+__host__ __device__ constexpr int threads_for(int vectors) { return kWarpsDown * warps_across(vectors) * kWarp; }
+__host__ __device__ constexpr int blocks_for(int vectors) { return vectors > kMostOfTwo ? 1 : 2; }
+static_assert(threads_for(kMostOfTwo) == kThreads);
 
 template <int kVectors>
 struct Stage {
@@ -29,7 +34,7 @@ struct Stage {
 // The numbers of a thread in a tile: 16 x 8 pieces with four numbers each.
 template <int kVectors>
 struct Sums {
-  static constexpr int kAcross = kVectors / kWarpsAcross / 8;
+  static constexpr int kAcross = kVectors / warps_across(kVectors) / 8;
   float of[kDownEach][size_t{kAcross}][4];
 };
 
@@ -74,21 +79,23 @@ class Feed {
   __device__ void load(Stage<kVectors>& stage) {
 #pragma unroll
     for (int i = 0; i < kTileRows / kRowsTogether; ++i) {
-      copy_16_asynchronously(stage.a + a_place_ + kChunk * kThreads * i, a_ + between_a_ * i);
+      copy_16_asynchronously(stage.a + a_place_ + kChunk * kOwnThreads * i, a_ + between_a_ * i);
     }
     a_ += kTransposed ? kDepth / kWideRows * between_a_ : kDepth;
 #pragma unroll
     for (int i = 0; i < kCopies; ++i) {
       if (kRowsTogether * (i + 1) <= kRows || b_place_ < (kRows - kRowsTogether * i) * kDepth) {
-        copy_16_asynchronously(stage.b + b_place_ + kChunk * kThreads * i, b_ + between_b_ * i);
+        copy_16_asynchronously(stage.b + b_place_ + kChunk * kOwnThreads * i, b_ + between_b_ * i);
       }
     }
     b_ += kDepth;
   }
 
  private:
+  static constexpr int kOwnThreads = threads_for(kVectors);
+  static constexpr int kRowsTogether = kOwnThreads / kRowChunks;  // rows of 64 bytes that a block copies at a time
   static constexpr int kWideChunks = kTileRows / kChunk;
-  static constexpr int kWideRows = kThreads / kWideChunks;
+  static constexpr int kWideRows = kOwnThreads / kWideChunks;
   static constexpr int kRows = kParts * kVectors;
   static constexpr int kCopies = (kRows + kRowsTogether - 1) / kRowsTogether;
   int a_place_;
@@ -159,6 +166,7 @@ class Multiplier {
   }
 
  private:
+  static constexpr int kWarpsAcross = warps_across(kVectors);
   static constexpr int kAcross = Sums<kVectors>::kAcross;
   static_assert(kDownEach == 2 && kDepth == 32);
   int a_;

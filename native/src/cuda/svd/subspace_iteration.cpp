@@ -50,8 +50,8 @@ class SubspaceIteration {
     } else {
       maps_ = nullptr;
     }
-    list_tiles(to_long_, [](const Problem& problem) { return problem.long_side; });
-    list_tiles(to_short_, [](const Problem& problem) { return problem.short_side; });
+    list_tiles(to_long_, &Problem::long_side);
+    list_tiles(to_short_, &Problem::short_side);
     count_ = count;
   }
 
@@ -83,9 +83,8 @@ class SubspaceIteration {
       staging = std::max(staging, staging_bytes(batch_, index));
       longest_ = std::max(longest_, short_side(batch_.matrices[index].values));
       const Problem& problem = problems_.back();
-      const int64_t across = problem.vectors / tile_vectors(problem.vectors);
-      long_tiles += problem.long_side / kPadding * across;
-      short_tiles += problem.short_side / kPadding * across;
+      long_tiles += most_tiles(problem.long_side, problem.vectors);
+      short_tiles += most_tiles(problem.short_side, problem.vectors);
     }
     // They are contiguous, so that one copy fetches all of them.
     numbers_ = layout.take<double>(2 * count * problems_[0].vectors);
@@ -118,24 +117,19 @@ class SubspaceIteration {
   struct Tiles {
     Tile* device = nullptr;
     int64_t count = 0;
-    int rows = kPadding;
+    TileShape shape;
   };
 
-  template <typename Length>
-  void list_tiles(Tiles& tiles, Length length) {
+  void list_tiles(Tiles& tiles, int64_t Problem::*side) {
     const int across = vectors_ / tile_vectors(vectors_);
-    int64_t all = 0;
+    std::vector<int64_t> lengths;
     for (const Problem& problem : problems_) {
-      all += length(problem) / kPadding * across;
+      lengths.push_back(problem.*side);
     }
-    tiles.rows = maps_ == nullptr ? static_cast<int>(kPadding) : warpgroup_tile_rows(all, session_.multiprocessors);
+    tiles.shape = maps_ == nullptr ? TileShape{} : shape_of_tiles(lengths, across, session_.multiprocessors);
     std::vector<Tile> list;
-    for (size_t i = 0; i < problems_.size(); ++i) {
-      for (int64_t row = 0; row < length(problems_[i]) / kPadding; row += tiles.rows / kPadding) {
-        for (int column = 0; column < across; ++column) {
-          list.push_back({static_cast<int32_t>(i), static_cast<int32_t>(row), column});
-        }
-      }
+    for (size_t i = 0; i < lengths.size(); ++i) {
+      add_tiles(static_cast<int32_t>(i), lengths[i], across, tiles.shape, list);
     }
     put(list, tiles.device);
     tiles.count = static_cast<int64_t>(list.size());
@@ -146,7 +140,7 @@ class SubspaceIteration {
     const int width = tile_vectors(vectors_);
     const PanelWork work{to, epilogue, device_problems_, tasks, tiles.device};
     check(maps_ == nullptr ? launch_product(work, tiles.count, width, stream())
-                           : launch_warpgroup_product(work, maps_, tiles.count, width, tiles.rows, stream()),
+                           : launch_warpgroup_product(work, maps_, tiles.count, width, tiles.shape, stream()),
           "products");
   }
 

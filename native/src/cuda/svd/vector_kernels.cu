@@ -70,11 +70,14 @@ constexpr int kGramEach = 2;           // a thread has 2 x 2 entries of a tile
 constexpr int kGramAcross = kGramTile / kGramEach;
 static_assert(kGramAcross * kGramAcross == kThreads);
 
-// A 32 x 32 tile of V V^T over one piece of the length.
-__global__ void __launch_bounds__(kThreads, 2)
+// A 32 x 32 tile of V V^T over one piece of the length. Vectors are widened on the way to shared memory: widening them at each
+// use was tried, and conversions were the ceiling, at a quarter of the rate of float64 units. A row there has a multiple of 16
+// bytes and begins 16 bytes after the one before, in turn, so that a thread reads two neighbouring numbers at once without a
+// conflict.
+__global__ void __launch_bounds__(kThreads, 3)
     gram_kernel(Side side, const Problem* problems, const Task* tasks, int tiles_across, int pieces) {
-  __shared__ float left[kGramTile][kGramDepth + 1];
-  __shared__ float right[kGramTile][kGramDepth + 1];
+  alignas(16) __shared__ double left[kGramTile][kGramDepth + 2];
+  alignas(16) __shared__ double right[kGramTile][kGramDepth + 2];
   const int each = tiles_across * tiles_across * pieces;
   const auto block = static_cast<int>(blockIdx.x);
   const Task task = tasks[block / each];
@@ -96,18 +99,26 @@ __global__ void __launch_bounds__(kThreads, 2)
   for (int64_t begin = piece * kGramLength; begin < end; begin += kGramDepth) {
     __syncthreads();
     for (int i = thread; i < kGramTile * kGramDepth; i += kThreads) {
-      left[i / kGramDepth][i % kGramDepth] = vectors[(row + i / kGramDepth) * length + begin + i % kGramDepth];
-      right[i / kGramDepth][i % kGramDepth] = vectors[(column + i / kGramDepth) * length + begin + i % kGramDepth];
+      const int64_t at = begin + i % kGramDepth;
+      left[i / kGramDepth][i % kGramDepth] = static_cast<double>(vectors[(row + i / kGramDepth) * length + at]);
+      right[i / kGramDepth][i % kGramDepth] = static_cast<double>(vectors[(column + i / kGramDepth) * length + at]);
     }
     __syncthreads();
-#pragma unroll 8
-    for (int k = 0; k < kGramDepth; ++k) {
+#pragma unroll 4
+    for (int k = 0; k < kGramDepth; k += 2) {
+      double2 a[kGramEach];
+      double2 b[kGramEach];
+#pragma unroll
+      for (int i = 0; i < kGramEach; ++i) {
+        a[i] = *reinterpret_cast<const double2*>(&left[thread / kGramAcross + kGramAcross * i][k]);
+        b[i] = *reinterpret_cast<const double2*>(&right[thread % kGramAcross + kGramAcross * i][k]);
+      }
 #pragma unroll
       for (int i = 0; i < kGramEach; ++i) {
 #pragma unroll
         for (int j = 0; j < kGramEach; ++j) {
-          sums[i][j] += static_cast<double>(left[thread / kGramAcross + kGramAcross * i][k]) *
-                        static_cast<double>(right[thread % kGramAcross + kGramAcross * j][k]);
+          sums[i][j] += a[i].x * b[j].x;
+          sums[i][j] += a[i].y * b[j].y;
         }
       }
     }

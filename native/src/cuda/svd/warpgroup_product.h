@@ -2,6 +2,8 @@
 #ifndef THREEGATE_CUDA_SVD_WARPGROUP_PRODUCT_H
 #define THREEGATE_CUDA_SVD_WARPGROUP_PRODUCT_H
 
+#include <vector>
+
 #include "cuda/support/tensor_map.h"
 #include "svd_kernels.h"
 
@@ -13,6 +15,7 @@ struct ProductMaps {
   CUtensorMap x_planes;
   CUtensorMap y_planes;
 };
+constexpr int kShares = 2;  // of the vectors of a tile, each of which is a box
 ProductMaps describe_problem(const Problem& problem, int tile_vectors);
 
 // Whether the current device has warpgroup products, and code for it is here. THREEGATE_CUDA_PRODUCT=mma says no. The capability
@@ -20,14 +23,25 @@ ProductMaps describe_problem(const Problem& problem, int tile_vectors);
 bool has_warpgroup_products(int compute_capability);
 bool has_warpgroup_code();
 
-// The rows of a tile, kPadding or twice as many. Large tiles need fewer bytes of the second-level cache for a product. Small ones
-// are for problems that otherwise have less tiles than the device has multiprocessors.
-int warpgroup_tile_rows(int64_t tiles_of_padding, int multiprocessors);
+// The rows of a tile, kPadding or twice as many, and the blocks of a cluster, one or two. Their tiles lie below each other. Both
+// copy half of the vectors that they share, to both.
+struct TileShape {
+  int rows = kPadding;
+  int blocks = 1;
+};
 
-// As launch_product. `maps` has an entry for each problem. The row of a tile is in units of
-// kPadding entries here too, and even for tiles of twice as many rows.
+// The shape for products whose results have these lengths, and vectors in `across` tiles. Large tiles need fewer bytes of the
+// second-level cache for a product. Small ones are for problems that otherwise have less tiles than the device has
+// multiprocessors. A cluster needs fewer bytes, too, and a tile for each block. There are clusters unless too many of these tiles
+// would be beyond a result, or THREEGATE_CUDA_PRODUCT=wgmma says that there are none.
+TileShape shape_of_tiles(const std::vector<int64_t>& lengths, int across, int multiprocessors);
+
+// Adds the tiles of a task. Those of a cluster follow each other. The last ones may lie beyond the result.
+void add_tiles(int32_t task, int64_t length, int across, const TileShape& shape, std::vector<Tile>& tiles);
+
+// As launch_product, for tiles of add_tiles. `maps` has an entry for each problem.
 cudaError_t launch_warpgroup_product(const PanelWork& work, const ProductMaps* maps, int64_t count, int tile_vectors,
-                                     int tile_rows, cudaStream_t stream);
+                                     const TileShape& shape, cudaStream_t stream);
 
 }  // namespace threegate::cuda
 

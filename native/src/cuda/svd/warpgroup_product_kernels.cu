@@ -5,30 +5,25 @@
 // transposed matrix needs another description of the same tile, and no other copy.
 //
 // With 96 vectors and three terms a stage of 256 rows has 68 KB and 9.4 Mflop, which are 135 flop for a byte of the second-level
-// cache, where product_kernels.cu has 88. That limits an H200 to 745 Tflop/s, and its matrix units to about 790. Shared memory
-// comes close: a product of 64 rows reads 5 KB in 48 cycles, and copies write 68 KB in a stage, which are 107 % of its 128 bytes
-// a cycle at the peak rate of matrix units. Reading A to registers would save a fifth of that, but needs ldmatrix and its
-// transposed form again. A warp executes 344 instructions for a stage, a third of the issue slots.
+// cache, where product_kernels.cu has 88. That limits an H200 to 745 Tflop/s, and its matrix units to about 790. Two blocks of a
+// cluster have the same vectors, and each copies half of them to both. A stage then has 50 KB of the cache: 184 flop for a byte,
+// 1,014 Tflop/s. The wait for a stage to be empty is for both blocks, so that the slower one sets the pace. Shared memory comes
+// close, and clusters leave it as it is: a product of 64 rows reads 5 KB in 48 cycles, and copies write 68 KB in a stage, which
+// are 107 % of its 128 bytes a cycle at the peak rate of matrix units. Reading A to registers would save a fifth of that, but
+// needs ldmatrix and its transposed form again. A warp executes 352 instructions for a stage, a third of the issue slots.
 //
-// A chain of sums in the matrix units has 32 terms for each plane of vectors, as with mma. Longer ones lose accuracy, because the
-// units truncate: see record 99. While a warpgroup adds its chain to float32 sums, the other one multiplies.
-//
-// What was tried: four warpgroups with 64 rows each have 96 registers for a thread and spill. Two with 128 rows have 164, of 168
-// that 288 threads leave, so that no registers need to move from the copying warp to the others (setmaxnreg).
+// What was tried: four warpgroups with 64 rows each have 96 registers for a thread and spill. Two with 128 rows have 166, of 168
+// that 288 threads leave, so that no registers need to move from the copying warp to the others (setmaxnreg). A branch around the
+// arrivals at other blocks makes 435 instructions of 352, because the compiler then forms descriptions in registers of lanes. An
+// arrival that releases to the cluster has a fence of all memory, and nothing here needs it.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
-#include "cuda/support/warpgroup.h"
+#include "cuda/support/warpgroup_pipeline.h"
 #include "product_epilogue.h"
 #include "warpgroup_product.h"
 
 namespace threegate::cuda {
 namespace {
-
-constexpr int kDepth = kBoxColumns;  // terms of the sum that are loaded at a time
-constexpr int kChain = 32;           // terms, for each plane of vectors, of a sum in the matrix units
-constexpr int kChainSteps = kChain / kWarpgroupDepth;
-constexpr int kWarpsEach = kWarpgroup / kWarp;
-constexpr int64_t kMostShared = int64_t{227} << 10;
 
 constexpr int kGroups = 2;
 
@@ -37,40 +32,24 @@ template <int kVectors, int kPieces>
 struct Block {
   struct Stage {
     uint16_t a[size_t{kGroups * kPieces}][size_t{kWarpgroupRows * kDepth}];
-    uint16_t b[kPlanes][size_t{kVectors * kDepth}];
+    uint16_t b[size_t{kPlanes * kVectors * kDepth}];
   };
   static constexpr int kThreads = kGroups * kWarpgroup + kWarp;
   static constexpr int kStages = kMostShared / sizeof(Stage) < 4 ? 3 : 4;
   struct Shared {
     Stage stages[size_t{kStages}];
     uint64_t full[size_t{kStages}];   // whether the copies to a stage have arrived
-    uint64_t empty[size_t{kStages}];  // whether all warps have multiplied a stage
+    uint64_t empty[size_t{kStages}];  // whether all warps of the cluster have multiplied a stage
   };
   static constexpr int64_t kSharedBytes = sizeof(Shared) + kSwizzleAlignment;
   static_assert(kSharedBytes <= kMostShared && sizeof(Stage) % kSwizzleAlignment == 0);
 };
 
-// The numbers of a thread in the pieces of its warpgroup.
 template <int kVectors, int kPieces>
-struct Sums {
-  float of[size_t{kPieces}][size_t{kVectors / 2}];
-};
+using Sums = WarpgroupSums<kPieces, 1, kVectors>;
 
-// The stage that is next, and the parity of its phase. Stages are used in turn, and a phase of each barrier is a use of its
-// stage.
-template <int kStages>
-struct Turn {
-  int stage = 0;
-  unsigned parity = 0;
-  __device__ void advance() {
-    if (++stage == kStages) {
-      stage = 0;
-      parity ^= 1U;
-    }
-  }
-};
-
-// Copies all stages of a tile, one plane of A after the other. One thread does it.
+// Copies all stages of a tile, one plane of A after the other. One thread does it. Blocks of a cluster copy shares of vectors in
+// turn, each of them to all blocks. Their stages are the same, because their tiles are of one task.
 template <int kVectors, int kPieces>
 __device__ void copy_stages(typename Block<kVectors, kPieces>::Shared& shared, const PanelWork& work, const ProductMaps& maps,
                             const Tile& tile, const Task& task, bool transposed) {
@@ -82,6 +61,9 @@ __device__ void copy_stages(typename Block<kVectors, kPieces>::Shared& shared, c
   const int row = tile.row * static_cast<int>(kPadding);
   const int vector = tile.column * kPlanes * kVectors;
   const int planes = problem.a_planes < task.terms ? problem.a_planes : task.terms;
+  const int blocks = cluster_blocks();
+  const int own_block = block_of_cluster();
+  constexpr int kShare = kVectors / kShares;
   acquire_map(in);
   Turn<Own::kStages> turn;
 #pragma unroll 1
@@ -102,8 +84,13 @@ __device__ void copy_stages(typename Block<kVectors, kPieces>::Shared& shared, c
         copy_box(stage.a[piece], a, transposed ? own_row : k, transposed ? k : own_row, full);
       }
 #pragma unroll 1
-      for (int part = 0; part < parts; ++part) {
-        copy_box(stage.b[part], in, k, vector + part * kVectors, full);
+      for (int share = own_block; share < parts * kShares; share += blocks) {
+        uint16_t* const to = stage.b + share * kShare * kDepth;
+        if (blocks == 1) {
+          copy_box(to, in, k, vector + share * kShare, full);
+        } else {
+          copy_box_to_blocks(to, in, k, vector + share * kShare, full, (1U << blocks) - 1);
+        }
       }
       turn.advance();
     }
@@ -117,44 +104,14 @@ __device__ void add_product(typename Block<kVectors, kPieces>::Shared& shared, i
   if (terms - kParts < 0 || terms - kParts >= planes) {
     return;
   }
-  // What the start of a matrix moves by, in units of 16 bytes.
-  constexpr int kNextOfA = kWarpgroupDepth * (kTransposed ? kSwizzledRow : 2) / 16;
-  constexpr int kNextOfB = kWarpgroupDepth * 2 / 16;
-  constexpr int kNextPiece = kWarpgroupRows * kSwizzledRow / 16;
-  constexpr int kNextPart = kVectors * kSwizzledRow / 16;
   const int first = static_cast<int>(threadIdx.x) / kWarpgroup * kPieces;
+  const int blocks = cluster_blocks();
 #pragma unroll 1
   for (int k = 0; k < length; k += kDepth) {
     const uint64_t a = describe_shared(shared.stages[turn.stage].a[first]);
     const uint64_t b = describe_shared(shared.stages[turn.stage].b);
     wait_for_phase(&shared.full[turn.stage], turn.parity);
-#pragma unroll
-    for (int piece = 0; piece < kPieces; ++piece) {
-#pragma unroll
-      for (int chain = 0; chain < kDepth / kChain; ++chain) {
-        float chain_sums[size_t{kVectors / 2}];
-        begin_products();
-#pragma unroll
-        for (int part = 0; part < kParts; ++part) {
-#pragma unroll
-          for (int i = 0; i < kChainSteps; ++i) {
-            const int step = chain * kChainSteps + i;
-            multiply_add_shared<kTransposed>(chain_sums, moved(a, piece * kNextPiece + step * kNextOfA),
-                                             moved(b, part * kNextPart + step * kNextOfB), part + i == 0 ? 0 : 1);
-          }
-        }
-        commit_products();
-        wait_for_products<0>();
-        // The last products of the stage have read it.
-        if (piece == kPieces - 1 && chain == kDepth / kChain - 1 && threadIdx.x % kWarp == 0) {
-          arrive(&shared.empty[turn.stage]);
-        }
-#pragma unroll
-        for (int i = 0; i < kVectors / 2; ++i) {
-          sums.of[piece][i] += chain_sums[i];
-        }
-      }
-    }
+    multiply_stage<kTransposed, kParts>(a, b, sums, [&] { arrive_in_blocks(&shared.empty[turn.stage], blocks); });
     turn.advance();
   }
 }
@@ -185,7 +142,7 @@ __device__ void stage_sums(const Sums<kVectors, kPieces>& sums, float* staged) {
     for (int j = 0; j < kVectors / 8; ++j) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        part[(vector + 8 * j + i % 2) * kStagedLength + row + i / 2 * 8] = sums.of[piece][4 * j + i];
+        part[(vector + 8 * j + i % 2) * kStagedLength + row + i / 2 * 8] = sums.of[piece][0][4 * j + i];
       }
     }
   }
@@ -197,21 +154,26 @@ __global__ void __launch_bounds__(Block<kVectors, kPieces>::kThreads, 1)
   using Own = Block<kVectors, kPieces>;
   const Tile tile = work.tiles[blockIdx.x];
   const Task& task = work.tasks[tile.task];
-  if (task.active == 0) {
+  if (task.active == 0) {  // for all blocks of the cluster
     return;
   }
   const Problem& problem = work.problems[task.problem];
   const bool to_long = work.to == Side::kLong;
   const bool transposed = (problem.tall != 0) != to_long;
   auto& shared = *aligned_shared<typename Own::Shared>();
+  const int blocks = cluster_blocks();
   if (threadIdx.x == 0) {
     for (int stage = 0; stage < Own::kStages; ++stage) {
       initialise_barrier(&shared.full[stage], 1);
-      initialise_barrier(&shared.empty[stage], kGroups * kWarpsEach);
+      initialise_barrier(&shared.empty[stage], kGroups * kWarpsEach * blocks);
     }
     publish_barriers();
   }
   __syncthreads();
+  if (blocks > 1) {
+    arrive_at_cluster();
+    wait_for_cluster();
+  }
   constexpr int kMultiplying = kGroups * kWarpgroup;
   const bool multiplies = threadIdx.x < kMultiplying;
   Sums<kVectors, kPieces> sums{};
@@ -226,6 +188,9 @@ __global__ void __launch_bounds__(Block<kVectors, kPieces>::kThreads, 1)
     copy_stages<kVectors, kPieces>(shared, work, maps[task.problem], tile, task, transposed);
   }
   __syncthreads();  // all products have read their stages
+  if (blocks > 1) {
+    arrive_at_cluster();
+  }
   auto* const staged = reinterpret_cast<float*>(shared.stages);
   if (multiplies) {
     stage_sums<kVectors, kPieces>(sums, staged);
@@ -240,19 +205,24 @@ __global__ void __launch_bounds__(Block<kVectors, kPieces>::kThreads, 1)
       }
     }
   }
+  if (blocks > 1) {
+    wait_for_cluster();  // other blocks have arrived at all barriers of this one
+  }
 }
 
 template <int kVectors, int kPieces>
-cudaError_t launch_tiles(const PanelWork& work, const ProductMaps* maps, int64_t count, cudaStream_t stream) {
+cudaError_t launch_tiles(const PanelWork& work, const ProductMaps* maps, int64_t count, int blocks, cudaStream_t stream) {
   using Own = Block<kVectors, kPieces>;
-  return launch({count, Own::kThreads, Own::kSharedBytes}, stream, warpgroup_product_kernel<kVectors, kPieces>, work, maps);
+  return launch({count, Own::kThreads, Own::kSharedBytes, blocks}, stream, warpgroup_product_kernel<kVectors, kPieces>, work,
+                maps);
 }
 
 template <int kVectors>
-cudaError_t launch_vectors(const PanelWork& work, const ProductMaps* maps, int64_t count, int tile_rows, cudaStream_t stream) {
+cudaError_t launch_vectors(const PanelWork& work, const ProductMaps* maps, int64_t count, const TileShape& shape,
+                           cudaStream_t stream) {
   static_assert(kPadding == kGroups * kWarpgroupRows);
-  return tile_rows == kPadding ? launch_tiles<kVectors, 1>(work, maps, count, stream)
-                               : launch_tiles<kVectors, 2>(work, maps, count, stream);
+  return shape.rows == kPadding ? launch_tiles<kVectors, 1>(work, maps, count, shape.blocks, stream)
+                                : launch_tiles<kVectors, 2>(work, maps, count, shape.blocks, stream);
 }
 
 }  // namespace
@@ -267,14 +237,14 @@ bool has_warpgroup_code() {
 }
 
 cudaError_t launch_warpgroup_product(const PanelWork& work, const ProductMaps* maps, int64_t count, int tile_vectors,
-                                     int tile_rows, cudaStream_t stream) {
+                                     const TileShape& shape, cudaStream_t stream) {
   switch (tile_vectors) {
     case 32:
-      return launch_vectors<32>(work, maps, count, tile_rows, stream);
+      return launch_vectors<32>(work, maps, count, shape, stream);
     case 64:
-      return launch_vectors<64>(work, maps, count, tile_rows, stream);
+      return launch_vectors<64>(work, maps, count, shape, stream);
     default:
-      return launch_vectors<96>(work, maps, count, tile_rows, stream);
+      return launch_vectors<96>(work, maps, count, shape, stream);
   }
 }
 

@@ -1,6 +1,6 @@
 // Replaces the header of the CUDA toolkit where kernels are compiled for the CPU. It has the part of the language and of the
-// runtime that src/cuda uses, with the meaning that the CUDA C++ Programming Guide defines. Kernels run one block at a time, with
-// one fiber for each thread. See thread_order.h for the order of threads and runtime.cpp for streams.
+// runtime that src/cuda uses, with the meaning that the CUDA C++ Programming Guide defines. Kernels run one cluster at a time,
+// with one fiber for each thread. See thread_order.h for the order of threads and runtime.cpp for streams.
 #ifndef THREEGATE_HOST_EMULATION_CUDA_RUNTIME_H
 #define THREEGATE_HOST_EMULATION_CUDA_RUNTIME_H
 
@@ -18,7 +18,8 @@
 #define __device__
 #define __host__
 #define __constant__ static
-// Blocks run one after the other, so that shared memory may be static. AddressSanitizer guards its ends.
+// Blocks run one after the other, so that shared memory may be static. AddressSanitizer guards its ends. Kernels for clusters of
+// several blocks must have all of it from dynamic_shared_memory.
 #define __shared__ static
 #define __forceinline__ inline
 #define __launch_bounds__(...)
@@ -85,7 +86,8 @@ enum cudaError_t {
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
-  cudaErrorLaunchFailure = 719
+  cudaErrorLaunchFailure = 719,
+  cudaErrorInvalidClusterSize = 912
 };
 enum cudaMemcpyKind {
   cudaMemcpyHostToHost,
@@ -129,6 +131,7 @@ struct Launch {
   dim3 block;
   size_t shared_bytes;
   Stream* stream;
+  unsigned cluster;  // blocks, neighbours in x
 };
 cudaError_t launch(const Launch& launch, const Task& thread);
 
@@ -150,12 +153,19 @@ using cudaEvent_t = emulation::Event*;
 inline const cudaStream_t cudaStreamLegacy = reinterpret_cast<cudaStream_t>(1);
 inline const cudaStream_t cudaStreamPerThread = reinterpret_cast<cudaStream_t>(2);
 
+enum cudaLaunchAttributeID { cudaLaunchAttributeClusterDimension = 4 };
+struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id;
+  struct {
+    uint3 clusterDim;
+  } val;
+};
 struct cudaLaunchConfig_t {
   dim3 gridDim;
   dim3 blockDim;
   size_t dynamicSmemBytes;
   cudaStream_t stream;
-  void* attrs;
+  cudaLaunchAttribute* attrs;
   unsigned numAttrs;
 };
 
@@ -170,6 +180,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function
                                              cudaDriverEntryPointQueryResult* result);
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total);
 cudaError_t cudaMalloc(void** memory, size_t bytes);
+cudaError_t cudaMallocManaged(void** memory, size_t bytes);
 cudaError_t cudaFree(void* memory);
 cudaError_t cudaMallocHost(void** memory, size_t bytes);
 cudaError_t cudaFreeHost(void* memory);
@@ -201,9 +212,9 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*
 template <typename... Expected, typename... Actual>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Expected...), Actual&&... arguments) {
   const std::tuple<std::remove_const_t<Expected>...> copies(arguments...);
-  return emulation::launch(
-      {reinterpret_cast<const void*>(kernel), config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream},
-      [kernel, copies] { std::apply(kernel, copies); });
+  return emulation::launch({reinterpret_cast<const void*>(kernel), config->gridDim, config->blockDim, config->dynamicSmemBytes,
+                            config->stream, config->numAttrs == 0 ? 1 : config->attrs[0].val.clusterDim.x},
+                           [kernel, copies] { std::apply(kernel, copies); });
 }
 
 // ---------------------------------------------------------------- language
@@ -291,6 +302,11 @@ inline unsigned __vminu2(unsigned a, unsigned b) {
   return high << 16 | low;
 }
 inline int __ffs(int value) { return __builtin_ffs(value); }
+// The low word of both after a shift by less than 32 bits.
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned bits) {
+  const unsigned long long both = static_cast<unsigned long long>(high) << 32 | low;
+  return static_cast<unsigned>(both >> (bits & 31U));
+}
 inline unsigned __float_as_uint(float value) {
   unsigned bits;
   std::memcpy(&bits, &value, sizeof(bits));

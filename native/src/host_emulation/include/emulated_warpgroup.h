@@ -18,7 +18,7 @@ struct WarpgroupProduct {
 };
 void ask_for_product(WarpgroupProduct& product);
 void wait_for_products(int groups_left);
-// The address of shared memory as in a matrix descriptor.
+// The address of shared memory of the block as in a matrix descriptor.
 uint32_t shared_address(const void* pointer);
 
 }  // namespace emulation
@@ -37,8 +37,25 @@ void arrive(uint64_t* barrier);
 void arrive_and_announce(uint64_t* barrier, int bytes);
 void wait_for_phase(uint64_t* barrier, unsigned parity);
 
+int cluster_blocks();
+int block_of_cluster();
+void arrive_at_cluster();
+void wait_for_cluster();
+void arrive_in_blocks(uint64_t* barrier, int blocks);
+
 void acquire_map(const CUtensorMap* map);
 void copy_box(void* to, const CUtensorMap* map, int column, int row, uint64_t* barrier);
+void copy_box_to_blocks(void* to, const CUtensorMap* map, int column, int row, uint64_t* barrier, unsigned blocks);
+
+// Threads have all registers that they need here.
+template <int kRegisters>
+void take_registers() {
+  static_assert(kRegisters >= 24 && kRegisters <= 256 && kRegisters % 8 == 0);
+}
+template <int kRegisters>
+void give_registers() {
+  take_registers<kRegisters>();
+}
 
 inline uint64_t describe_shared(const void* matrix) {
   return uint64_t{1} << 62 | uint64_t{kSwizzledGroup / 16} << 32 | uint64_t{1} << 16 |
@@ -52,7 +69,7 @@ void wait_for_products() {
 }
 template <bool kTransposed, size_t kSums>
 void multiply_add_shared(float (&sums)[kSums], uint64_t a, uint64_t b, int adds) {
-  static_assert(kSums == 16 || kSums == 32 || kSums == 48);
+  static_assert(kSums == 16 || kSums == 32 || kSums == 40 || kSums == 48);
   emulation::WarpgroupProduct own{a, b, sums, static_cast<int>(2 * kSums), kTransposed, adds != 0};
   emulation::ask_for_product(own);
 }

@@ -1,7 +1,7 @@
 package org.threegate.checkpoint;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -103,7 +103,7 @@ public final class ModelCopy {
     }
   }
 
-  private static void copy(Tensor tensor, FileChannel out) throws IOException {
+  private static void copy(Tensor tensor, WritableByteChannel out) throws IOException {
     tensor.file().buffer().writeTo(out, tensor.offset(), tensor.bytes());
   }
 }

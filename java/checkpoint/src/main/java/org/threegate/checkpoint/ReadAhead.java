@@ -34,28 +34,64 @@ public final class ReadAhead implements AutoCloseable {
   /** Milliseconds between two looks at the reader. The fastest reads a tenth of a window then. */
   private static final long LOOK_MILLIS = 2;
 
+  /** How much larger the page cache is than the window of what is read past it, at least. */
+  private static final long CACHE_OF_WINDOW = 16;
+
+  /** Threads that read past the page cache. Each waits for its own request. */
+  private static final int DIRECT_READERS = 4;
+
   private final List<List<Tensor>> steps;
   private final LongSupplier position;
-  private final Background thread = new Background("threegate-read-ahead", 1);
+  private final boolean once;
+  private final long window;
+  private final Background threads;
   private boolean stopped;
 
   /**
-   * Plans what to read.
+   * Plans what to read into the page cache.
    *
    * @param steps tensors that are read at the same time, in the order of reading
    * @param position returns how many bytes of the steps the reader has read, from any thread
    */
   public ReadAhead(List<List<Tensor>> steps, LongSupplier position) {
+    this(steps, position, false, WINDOW);
+  }
+
+  private ReadAhead(List<List<Tensor>> steps, LongSupplier position, boolean once, long window) {
     this.steps = List.copyOf(steps);
     this.position = position;
+    this.once = once;
+    this.window = window;
+    this.threads = new Background("threegate-read-ahead", once ? DIRECT_READERS : 1);
+  }
+
+  /**
+   * Plans what to read for a reader that soon calls {@link org.threegate.kernel.MappedFile#isDone}
+   * for each tensor. If all tensors together are larger than the page cache, they are read past it.
+   * Reading is then faster, and the files of other programs stay in the cache.
+   *
+   * @param steps tensors that are read at the same time, in the order of reading
+   * @param position returns how many bytes of the steps the reader has read, from any thread
+   * @param cache number of bytes that the page cache can keep
+   * @return the plan, which is not started
+   */
+  public static ReadAhead ofReleased(List<List<Tensor>> steps, LongSupplier position, long cache) {
+    long bytes = steps.stream().flatMap(List::stream).distinct().mapToLong(Tensor::bytes).sum();
+    return bytes > cache
+        ? new ReadAhead(steps, position, true, Math.min(WINDOW, cache / CACHE_OF_WINDOW))
+        : new ReadAhead(steps, position);
   }
 
   /** Starts to read ahead. */
   public void start() {
-    thread.submit(this::read);
+    int readers = once ? DIRECT_READERS : 1;
+    for (int reader = 0; reader < readers; reader++) {
+      int own = reader;
+      threads.submit(() -> read(own, readers));
+    }
   }
 
-  private Void read() throws InterruptedException {
+  private Void read(int reader, int readers) throws InterruptedException {
     Set<Tensor> requested = new HashSet<>();
     long begin = 0;
     long previous = 0;
@@ -64,7 +100,7 @@ public final class ReadAhead implements AutoCloseable {
         if (!await(begin, previous)) {
           break;
         }
-        request(context, step.stream().filter(requested::add).toList());
+        request(context, step.stream().filter(requested::add).toList(), reader, readers);
         previous = begin;
         begin += step.stream().mapToLong(Tensor::bytes).sum();
       }
@@ -80,7 +116,7 @@ public final class ReadAhead implements AutoCloseable {
    * @return whether to go on
    */
   private synchronized boolean await(long begin, long previous) throws InterruptedException {
-    while (!stopped && begin - position.getAsLong() > WINDOW && position.getAsLong() < previous) {
+    while (!stopped && begin - position.getAsLong() > window && position.getAsLong() < previous) {
       wait(LOOK_MILLIS);
     }
     return !stopped;
@@ -90,16 +126,28 @@ public final class ReadAhead implements AutoCloseable {
     return stopped;
   }
 
-  private void request(Context context, List<Tensor> tensors) {
+  /** Requests every {@code readers}-th slice of some tensors. */
+  private void request(Context context, List<Tensor> tensors, int reader, int readers) {
     List<Tensor> left = new ArrayList<>(tensors);
+    int slice = 0;
     for (long offset = 0; !left.isEmpty() && !isStopped(); offset += SLICE) {
       long from = offset;
       left.removeIf(tensor -> tensor.bytes() <= from);
       for (Tensor tensor : left) {
-        tensor
-            .file()
-            .willNeed(context, tensor.offset() + from, Math.min(SLICE, tensor.bytes() - from));
+        if (slice++ % readers == reader) {
+          request(context, tensor, from, Math.min(SLICE, tensor.bytes() - from));
+        }
       }
+    }
+  }
+
+  private void request(Context context, Tensor tensor, long from, long bytes) {
+    // The kernel cannot take memory of the process before it is read, as it can take cached pages.
+    // So the process must hold no more than the window and a few tensors of its size.
+    if (once && tensor.bytes() <= window) {
+      tensor.file().readOnce(context, tensor.offset() + from, bytes);
+    } else {
+      tensor.file().willNeed(context, tensor.offset() + from, bytes);
     }
   }
 
@@ -109,6 +157,6 @@ public final class ReadAhead implements AutoCloseable {
       stopped = true;
       notifyAll();
     }
-    thread.close();
+    threads.close();
   }
 }

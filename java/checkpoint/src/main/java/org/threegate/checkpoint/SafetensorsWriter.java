@@ -5,7 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,10 +40,10 @@ public final class SafetensorsWriter {
     /**
      * Writes the bytes of the tensor.
      *
-     * @param out channel of the file, positioned where the tensor begins
+     * @param out receives the bytes
      * @throws IOException if the bytes cannot be written
      */
-    void writeTo(FileChannel out) throws IOException;
+    void writeTo(WritableByteChannel out) throws IOException;
   }
 
   /**
@@ -122,8 +122,10 @@ public final class SafetensorsWriter {
    */
   public void write(Path path) throws IOException {
     byte[] header = header();
+    long bytes = tensors.values().stream().mapToLong(Pending::bytes).sum();
     AtomicFiles.write(
         path,
+        bytes,
         out -> {
           writeFully(
               out,
@@ -133,18 +135,45 @@ public final class SafetensorsWriter {
                   .flip());
           writeFully(out, ByteBuffer.wrap(header));
           for (Map.Entry<String, Pending> tensor : tensors.entrySet()) {
-            long begin = out.position();
-            tensor.getValue().data().writeTo(out);
-            if (out.position() - begin != tensor.getValue().bytes()) {
+            Counted counted = new Counted(out);
+            tensor.getValue().data().writeTo(counted);
+            if (counted.bytes != tensor.getValue().bytes()) {
               throw new IllegalStateException(
                   tensor.getKey()
                       + " wrote "
-                      + (out.position() - begin)
+                      + counted.bytes
                       + " bytes of "
                       + tensor.getValue().bytes());
             }
           }
         });
+  }
+
+  /** Counts the bytes of a tensor. */
+  private static final class Counted implements WritableByteChannel {
+    private final WritableByteChannel out;
+    private long bytes;
+
+    Counted(WritableByteChannel out) {
+      this.out = out;
+    }
+
+    @Override
+    public int write(ByteBuffer source) throws IOException {
+      int written = out.write(source);
+      bytes += written;
+      return written;
+    }
+
+    @Override
+    public boolean isOpen() {
+      return out.isOpen();
+    }
+
+    @Override
+    public void close() throws IOException {
+      out.close();
+    }
   }
 
   private byte[] header() throws IOException {
@@ -183,7 +212,7 @@ public final class SafetensorsWriter {
     return out.toByteArray();
   }
 
-  private static void writeFully(FileChannel out, ByteBuffer buffer) throws IOException {
+  private static void writeFully(WritableByteChannel out, ByteBuffer buffer) throws IOException {
     while (buffer.hasRemaining()) {
       out.write(buffer);
     }

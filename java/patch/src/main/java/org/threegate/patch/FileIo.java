@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 
 /** Reads and writes whole buffers, where a channel may transfer a part of one. */
 final class FileIo {
@@ -15,7 +16,7 @@ final class FileIo {
   }
 
   /** Writes a buffer from its position to its limit. */
-  static void writeFully(FileChannel out, ByteBuffer bytes) throws IOException {
+  static void writeFully(WritableByteChannel out, ByteBuffer bytes) throws IOException {
     while (bytes.hasRemaining()) {
       out.write(bytes);
     }

@@ -2,7 +2,7 @@ package org.threegate.patch;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.ChangedElements;
@@ -73,8 +73,8 @@ record Range(NativeBuffer buffer, long offset, int bytes) {
     return new ChangedElements.Elements(buffer, offset, bytes / width, width);
   }
 
-  /** Appends the range to a file. */
-  void write(FileChannel out) throws IOException {
+  /** Appends the range to a channel. */
+  void write(WritableByteChannel out) throws IOException {
     buffer.writeTo(out, offset, bytes);
   }
 }

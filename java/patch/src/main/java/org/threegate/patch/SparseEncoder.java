@@ -2,7 +2,7 @@ package org.threegate.patch;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.util.ArrayList;
 import java.util.List;
 import org.threegate.checkpoint.SafetensorsWriter;
@@ -162,7 +162,7 @@ final class SparseEncoder implements TensorEncoder {
   }
 
   /** Copies gaps of 16 bits as gaps of 32 bits. */
-  private void copyWidened(long at, int count, FileChannel to) throws IOException {
+  private void copyWidened(long at, int count, WritableByteChannel to) throws IOException {
     int most = BUFFER / 4;
     for (int done = 0; done < count; done += most) {
       int some = Math.min(most, count - done);

@@ -2,6 +2,7 @@ package org.threegate.patch;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import org.threegate.file.AtomicFiles;
 
@@ -37,8 +38,8 @@ final class Spool implements AutoCloseable {
     file.position(length);
   }
 
-  /** Copies {@code bytes} bytes from position {@code begin} to the end of another file. */
-  void copy(long begin, long bytes, FileChannel to) throws IOException {
+  /** Copies {@code bytes} bytes from position {@code begin} to a channel. */
+  void copy(long begin, long bytes, WritableByteChannel to) throws IOException {
     for (long at = begin; at < begin + bytes; ) {
       at += file.transferTo(at, begin + bytes - at, to);
     }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -241,8 +242,8 @@ final class Fetch implements AutoCloseable {
     return HexFormat.of().formatHex(digest.digest());
   }
 
-  /** Copies a range of a file to a local file. */
-  void copy(int file, long offset, long bytes, FileChannel out) throws IOException {
+  /** Copies a range of a file to a channel. */
+  void copy(int file, long offset, long bytes, WritableByteChannel out) throws IOException {
     FSDataInputStream in = stream(file);
     for (long at = 0; at < bytes; at += BLOCK) {
       ByteBuffer some = block(in, offset + at, (int) Math.min(BLOCK, bytes - at));

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.apache.spark.sql.SparkSession;
+import org.threegate.testing.ChildJvm;
 
 /** Runs a Spark master and workers in separate processes on the loopback address. */
 final class StandaloneCluster {
@@ -136,7 +137,11 @@ final class StandaloneCluster {
 
   /** Returns the options of this JVM that executors need. */
   static String inherited() {
-    List<String> options = new ArrayList<>();
+    return String.join(" ", options());
+  }
+
+  private static List<String> options() {
+    List<String> options = new ArrayList<>(ChildJvm.inherited());
     String binding = System.getProperty("threegate.binding", "");
     if (!binding.isEmpty()) {
       options.add("-Dthreegate.binding=" + binding);
@@ -144,7 +149,7 @@ final class StandaloneCluster {
     if (Runtime.version().feature() >= 22) {
       options.add("--enable-native-access=ALL-UNNAMED");
     }
-    return String.join(" ", options);
+    return options;
   }
 
   /** Returns the executors that are alive. */
@@ -167,9 +172,7 @@ final class StandaloneCluster {
                 "@"
                     + Path.of(
                         System.getProperty("threegate.root"), "java", "spark", "jvm.options")));
-    if (!inherited().isEmpty()) {
-      command.addAll(List.of(inherited().split(" ")));
-    }
+    command.addAll(options());
     command.addAll(List.of("-Xmx512m", "-cp", System.getProperty("java.class.path"), main));
     command.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(command);

@@ -2,6 +2,7 @@ package org.threegate.testing;
 
 import java.io.File;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,8 +15,9 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Runs a Java program in a separate JVM with the class path and binding of this one. It is used for
- * programs that may crash, and for settings that must be known when a JVM starts.
+ * Runs a Java program in a separate JVM with the class path, binding, compilers and collector of
+ * this one. It is used for programs that may crash, and for settings that must be known when a JVM
+ * starts.
  *
  * <pre>{@code
  * ChildJvm.Result result =
@@ -82,6 +84,13 @@ public final class ChildJvm {
     return this;
   }
 
+  /** Returns the options of this JVM that choose its compilers and its collector. */
+  public static List<String> inherited() {
+    return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+        .filter(option -> option.matches("-XX:[+-].*(GC|Compilation)|-XX:TieredStopAtLevel=.*"))
+        .toList();
+  }
+
   /** Starts the program. Its output goes to a file. */
   public Process start(Path output) throws IOException {
     List<String> command = new ArrayList<>(before);
@@ -90,6 +99,7 @@ public final class ChildJvm {
     if (!binding.isEmpty()) {
       command.add("-Dthreegate.binding=" + binding);
     }
+    command.addAll(inherited());
     command.add("--enable-native-access=ALL-UNNAMED");
     command.add("-XX:-CreateCoredumpOnCrash");
     command.add("-XX:ErrorFile=/dev/stderr");

@@ -32,6 +32,7 @@ interface MappedFileContract {
     try (Context context = Context.open(DEVICE, 0)) {
       try (MappedFile file = MappedFile.open(context, path)) {
         file.willNeed(context, 0, file.bytes());
+        file.readOnce(context, 0, file.bytes());
         assertThat(file.buffer().getByte(file.bytes() - 1)).isZero();
         file.check();
         try (NativeBuffer copy = context.allocate(5000)) {
@@ -74,6 +75,7 @@ interface MappedFileContract {
               file::check,
               () -> file.read(0, copy),
               () -> file.willNeed(context, 0, 1),
+              () -> file.readOnce(context, 0, 1),
               () -> file.isDone(context, 0, 1),
               () -> file.buffer().getByte(0))) {
         assertThatThrownBy(use)

@@ -123,6 +123,56 @@ interface SvdContract {
   }
 
   /**
+   * Moves one entry in 600 of a bf16 matrix by one code. Only a solve without the base reads the
+   * numbers that are hidden.
+   */
+  @Test
+  default void tripletsAreTrackedFromTheChangedEntries() {
+    Random random = Seeds.random("tripletsAreTrackedFromTheChangedEntries");
+    int rows = 300;
+    int columns = 240;
+    int rank = 5;
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context);
+        NativeBuffer before = context.allocate(2L * rows * columns);
+        NativeBuffer after = context.allocate(2L * rows * columns);
+        NativeBuffer hidden = context.allocate(8L * columns * columns)) {
+      for (int i = 0; i < rows * columns; i++) {
+        short code = (short) (Float.floatToRawIntBits((float) random.nextGaussian()) >>> 16);
+        before.putShort(2L * i, code);
+        after.putShort(2L * i, random.nextInt(600) == 0 ? (short) (code + 1) : code);
+      }
+      Operand base = Operand.of(Matrix.of(before, Dtype.BF16, rows, columns));
+      Operand tuned = Operand.of(Matrix.of(after, Dtype.BF16, rows, columns));
+      TruncatedSvd.Request wanted = TruncatedSvd.Request.of(tuned, rank, 1e-4);
+      try (TruncatedSvd.Result whole =
+              TruncatedSvd.of(context, TruncatedSvd.Request.of(base, columns, 1e-9));
+          TruncatedSvd.Result cold = TruncatedSvd.of(context, wanted)) {
+        TruncatedSvd.Start start = TruncatedSvd.Start.of(base, whole);
+        Matrix right = whole.rightVectors();
+        for (long i = 0; i < (long) columns * columns; i++) {
+          boolean read = i < (rank + 16L) * columns;
+          hidden.putDouble(
+              8 * i, read ? right.buffer().getDouble(right.offset() + 8 * i) : Double.NaN);
+        }
+        double[] values = whole.values();
+        Arrays.fill(values, rank + 17, columns, Double.NaN);
+        Matrix basis = Matrix.of(hidden, Dtype.F64, columns, columns);
+        try (TruncatedSvd.Result tracked =
+                TruncatedSvd.track(
+                    context, wanted, new TruncatedSvd.Start(values, basis, start.base()), control);
+            TruncatedSvd.Result alone =
+                TruncatedSvd.track(
+                    context, wanted, new TruncatedSvd.Start(values, basis), control)) {
+          assertThat(tracked.method()).isEqualTo(TruncatedSvd.Method.TRACKED);
+          assertThat(tracked.values()).containsExactly(cold.values(), within(1e-4));
+          assertThat(alone.method()).isNotEqualTo(TruncatedSvd.Method.TRACKED);
+        }
+      }
+    }
+  }
+
+  /**
    * Rotates the first two of three coordinates by an angle that is too small to be computed from
    * its cosine.
    */

@@ -260,8 +260,7 @@ public final class Comparison {
             new TensorDigests(digestThreads, digest, control, this::key, digests.keySet());
         GeometryWork work = new GeometryWork(context, geometry, left, memory);
         Scratch scratch = new Scratch(context);
-        ReadAhead ahead =
-            new ReadAhead(left.stream().map(WeightPair::sources).toList(), reached::get);
+        ReadAhead ahead = readAhead(left, reached);
         Workers files = Workers.onCpu(Math.min(digestThreads, 2), "threegate-files")) {
       ahead.start();
       Future<List<Identity.FileDigest>> baseFiles = startFiles(files, base);
@@ -310,6 +309,14 @@ public final class Comparison {
       double diffSeconds = tensors.stream().mapToDouble(TensorDiff::seconds).sum();
       return new Outcome(tensors, inOrder, baseIdentity, tunedIdentity, digestSeconds, diffSeconds);
     }
+  }
+
+  /** Plans what to read. Geometries release their tensors late, so these stay in the page cache. */
+  private ReadAhead readAhead(List<WeightPair> pairs, AtomicLong reached) {
+    List<List<Tensor>> steps = pairs.stream().map(WeightPair::sources).toList();
+    return geometry.isPresent()
+        ? new ReadAhead(steps, reached::get)
+        : ReadAhead.ofReleased(steps, reached::get, MemoryBudget.ofMachine().bytes());
   }
 
   private String key(Tensor tensor) {

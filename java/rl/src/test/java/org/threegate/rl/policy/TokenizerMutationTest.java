@@ -6,12 +6,14 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.testing.ChildJvm;
 import org.threegate.testing.Seeds;
 
 /**
@@ -29,20 +31,21 @@ class TokenizerMutationTest {
   @Timeout(value = 1, unit = TimeUnit.HOURS)
   void noneEndsTheProcess() throws IOException, InterruptedException {
     long seed = Seeds.random("TokenizerMutationTest").nextInt(1 << 30);
+    List<String> command = new ArrayList<>(ChildJvm.inherited());
+    command.add(0, Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of(
+            "-Xmx512m",
+            "-cp",
+            System.getProperty("java.class.path"),
+            TokenizerCases.class.getName(),
+            MODELS.toString(),
+            directory.toString(),
+            Long.toString(seed),
+            "0",
+            Integer.toString(CASES)));
     Process process =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Xmx512m",
-                "-cp",
-                System.getProperty("java.class.path"),
-                TokenizerCases.class.getName(),
-                MODELS.toString(),
-                directory.toString(),
-                Long.toString(seed),
-                "0",
-                Integer.toString(CASES))
-            .redirectError(directory.resolve("errors").toFile())
-            .start();
+        new ProcessBuilder(command).redirectError(directory.resolve("errors").toFile()).start();
     String last = "";
     try (BufferedReader out = process.inputReader()) {
       for (String line = out.readLine(); line != null; line = out.readLine()) {

@@ -1,0 +1,9 @@
+#include "change_lanes.h"
+
+namespace threegate::svd {
+
+void multiply_change_lanes_avx512(const Changes& changes, const ChangeVectors& vectors, int64_t first) {
+  multiply_lanes(changes, vectors, first);
+}
+
+}  // namespace threegate::svd

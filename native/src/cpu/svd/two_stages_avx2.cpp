@@ -1,0 +1,7 @@
+#include "two_stages_lanes.h"
+
+namespace threegate::svd {
+
+TwoStagesKernelSet two_stages_kernels_avx2() { return two_stages_kernels(); }
+
+}  // namespace threegate::svd
