@@ -100,9 +100,10 @@ public final class ReadAhead implements AutoCloseable {
         if (!await(begin, previous)) {
           break;
         }
-        request(context, step.stream().filter(requested::add).toList(), reader, readers);
+        long end = begin + step.stream().mapToLong(Tensor::bytes).sum();
+        request(context, step.stream().filter(requested::add).toList(), end, reader, readers);
         previous = begin;
-        begin += step.stream().mapToLong(Tensor::bytes).sum();
+        begin = end;
       }
     }
     return null;
@@ -126,26 +127,34 @@ public final class ReadAhead implements AutoCloseable {
     return stopped;
   }
 
-  /** Requests every {@code readers}-th slice of some tensors. */
-  private void request(Context context, List<Tensor> tensors, int reader, int readers) {
+  /**
+   * Requests every {@code readers}-th slice of some tensors, until the reader has read them.
+   *
+   * @param end position of the reader when it has read them
+   */
+  private void request(Context context, List<Tensor> tensors, long end, int reader, int readers) {
     List<Tensor> left = new ArrayList<>(tensors);
     int slice = 0;
     for (long offset = 0; !left.isEmpty() && !isStopped(); offset += SLICE) {
       long from = offset;
       left.removeIf(tensor -> tensor.bytes() <= from);
       for (Tensor tensor : left) {
-        if (slice++ % readers == reader) {
-          request(context, tensor, from, Math.min(SLICE, tensor.bytes() - from));
+        if (slice++ % readers == reader && position.getAsLong() < end) {
+          request(context, tensor, from, Math.min(SLICE, tensor.bytes() - from), end);
         }
       }
     }
   }
 
-  private void request(Context context, Tensor tensor, long from, long bytes) {
+  private void request(Context context, Tensor tensor, long from, long bytes, long end) {
     // The kernel cannot take memory of the process before it is read, as it can take cached pages.
     // So the process must hold no more than the window and a few tensors of its size.
     if (once && tensor.bytes() <= window) {
       tensor.file().readOnce(context, tensor.offset() + from, bytes);
+      if (position.getAsLong() >= end) {
+        // The reader was faster, and may have released the tensor before this slice was there.
+        tensor.file().isDone(context, tensor.offset() + from, bytes);
+      }
     } else {
       tensor.file().willNeed(context, tensor.offset() + from, bytes);
     }

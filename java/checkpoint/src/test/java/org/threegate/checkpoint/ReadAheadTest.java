@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assumptions.assumeThatCode;
 
 import com.sun.nio.file.ExtendedOpenOption;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -63,6 +64,13 @@ class ReadAheadTest {
       assertThat(Digests.of(context, tensors, control)).isEqualTo(expected);
       tensors.forEach(tensor -> tensor.file().isDone(context, tensor.offset(), tensor.bytes()));
       assertThat(mappingsOf(file)).as("after release").isEqualTo(1);
+      dropFromCache(file);
+      try (ReadAhead ahead =
+          ReadAhead.ofReleased(steps, () -> mappingsOf(file) > 1 ? all : 0, all - 1)) {
+        ahead.start();
+        Thread.sleep(1000);
+      }
+      assertThat(mappingsOf(file)).as("read after the reader has read it").isEqualTo(1);
       assertThat(Digests.of(context, tensors, control)).isEqualTo(expected);
     }
   }
@@ -79,9 +87,13 @@ class ReadAheadTest {
         .join();
   }
 
-  private static long mappingsOf(Path file) throws IOException {
-    return Files.readAllLines(Path.of("/proc/self/maps")).stream()
-        .filter(line -> line.endsWith(file.toString()))
-        .count();
+  private static long mappingsOf(Path file) {
+    try {
+      return Files.readAllLines(Path.of("/proc/self/maps")).stream()
+          .filter(line -> line.endsWith(file.toString()))
+          .count();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }
