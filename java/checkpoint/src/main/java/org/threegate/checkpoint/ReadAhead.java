@@ -31,6 +31,9 @@ public final class ReadAhead implements AutoCloseable {
   /** Size of one request in bytes. Requests alternate between the tensors of a step. */
   private static final long SLICE = 4L << 20;
 
+  /** Bytes of memory that are read and released together. */
+  private static final long HUGE_PAGE = 2L << 20;
+
   /** Milliseconds between two looks at the reader. The fastest reads a tenth of a window then. */
   private static final long LOOK_MILLIS = 2;
 
@@ -152,8 +155,11 @@ public final class ReadAhead implements AutoCloseable {
     if (once && tensor.bytes() <= window) {
       tensor.file().readOnce(context, tensor.offset() + from, bytes);
       if (position.getAsLong() >= end) {
-        // The reader was faster, and may have released the tensor before this slice was there.
-        tensor.file().isDone(context, tensor.offset() + from, bytes);
+        // The reader was faster, and may have released the tensor before this slice was there. The
+        // last huge page may end beyond the slice.
+        long offset = tensor.offset() + from;
+        long most = Math.min(bytes + HUGE_PAGE, tensor.file().bytes() - offset);
+        tensor.file().isDone(context, offset, most);
       }
     } else {
       tensor.file().willNeed(context, tensor.offset() + from, bytes);
