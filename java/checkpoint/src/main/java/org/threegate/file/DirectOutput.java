@@ -1,13 +1,15 @@
 package org.threegate.file;
 
-import com.sun.nio.file.ExtendedOpenOption;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
+import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * Appends to an empty file past the system's cache of pages, if the file system can do that. A
@@ -20,6 +22,8 @@ import java.nio.file.StandardOpenOption;
 final class DirectOutput implements WritableByteChannel {
   /** Bytes written at a time. Fewer are slower, and the memory stays until it is collected. */
   static final int BUFFER = 2 << 20;
+
+  private static final Optional<OpenOption> DIRECT = directOption();
 
   private final Path path;
   private final ByteBuffer buffer;
@@ -40,18 +44,30 @@ final class DirectOutput implements WritableByteChannel {
    */
   static DirectOutput open(Path path) throws IOException {
     long block = Files.getFileStore(path).getBlockSize();
-    if (block > 1 && Long.bitCount(block) == 1 && block <= BUFFER) {
+    if (block > 1 && Long.bitCount(block) == 1 && block <= BUFFER && DIRECT.isPresent()) {
       try {
-        FileChannel file =
-            FileChannel.open(path, StandardOpenOption.WRITE, ExtendedOpenOption.DIRECT);
+        FileChannel file = FileChannel.open(path, StandardOpenOption.WRITE, DIRECT.orElseThrow());
         return new DirectOutput(path, file, (int) block);
-      } catch (IOException | UnsupportedOperationException | LinkageError e) {
-        // The file system or the Java runtime has no direct output. If nothing can be written at
-        // all, the next line says so.
+      } catch (IOException | UnsupportedOperationException e) {
+        // The file system has no direct output. If nothing can be written at all, the next line
+        // says so.
         return new DirectOutput(path, FileChannel.open(path, StandardOpenOption.WRITE), 1);
       }
     }
     return new DirectOutput(path, FileChannel.open(path, StandardOpenOption.WRITE), 1);
+  }
+
+  /** Finds an option that is not part of Java, and that compilers therefore warn about. */
+  private static Optional<OpenOption> directOption() {
+    try {
+      Object[] options = Class.forName("com.sun.nio.file.ExtendedOpenOption").getEnumConstants();
+      return Stream.of(options)
+          .filter(option -> option.toString().equals("DIRECT"))
+          .map(OpenOption.class::cast)
+          .findFirst();
+    } catch (ClassNotFoundException e) {
+      return Optional.empty();
+    }
   }
 
   /** Returns whether the file is written past the cache. */
