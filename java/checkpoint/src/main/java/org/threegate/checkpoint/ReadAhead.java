@@ -48,6 +48,7 @@ public final class ReadAhead implements AutoCloseable {
   private final boolean once;
   private final long window;
   private final Background threads;
+  private final int[] readersDone; // with each step
   private boolean stopped;
 
   /**
@@ -65,6 +66,7 @@ public final class ReadAhead implements AutoCloseable {
     this.position = position;
     this.once = once;
     this.window = window;
+    this.readersDone = new int[steps.size()];
     this.threads = new Background("threegate-read-ahead", once ? DIRECT_READERS : 1);
   }
 
@@ -94,19 +96,42 @@ public final class ReadAhead implements AutoCloseable {
     }
   }
 
+  /**
+   * Waits until a step was read, if it is read past the page cache. A reader that does not wait
+   * would read the same bytes into the cache.
+   *
+   * @param step number of the step
+   * @throws InterruptedException if the thread is interrupted
+   */
+  public synchronized void awaitStep(int step) throws InterruptedException {
+    while (once && !stopped && readersDone[step] < DIRECT_READERS) {
+      wait();
+    }
+  }
+
+  private synchronized void isDoneWith(int step) {
+    readersDone[step]++;
+    notifyAll();
+  }
+
   private Void read(int reader, int readers) throws InterruptedException {
     Set<Tensor> requested = new HashSet<>();
+    int next = 0;
     long begin = 0;
     long previous = 0;
     try (Context context = Context.open(Context.Device.CPU, 1)) {
-      for (List<Tensor> step : steps) {
-        if (!await(begin, previous)) {
-          break;
-        }
+      while (next < steps.size() && await(begin, previous)) {
+        List<Tensor> step = steps.get(next);
         long end = begin + step.stream().mapToLong(Tensor::bytes).sum();
         request(context, step.stream().filter(requested::add).toList(), end, reader, readers);
         previous = begin;
         begin = end;
+        isDoneWith(next++);
+      }
+    } finally {
+      // After a failure, nobody waits for this thread.
+      while (next < steps.size()) {
+        isDoneWith(next++);
       }
     }
     return null;

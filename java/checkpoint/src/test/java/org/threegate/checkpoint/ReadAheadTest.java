@@ -53,9 +53,7 @@ class ReadAheadTest {
       dropFromCache(file);
       try (ReadAhead ahead = ReadAhead.ofReleased(steps, () -> 0L, all - 1)) {
         ahead.start();
-        for (int i = 0; i < 1000 && isMapped(file); i++) {
-          Thread.sleep(10);
-        }
+        ahead.awaitStep(0);
       }
       assertThat(isMapped(file)).as("other memory has its addresses").isFalse();
       assertThat(Digests.of(context, tensors, control)).isEqualTo(expected);
@@ -64,7 +62,7 @@ class ReadAheadTest {
       dropFromCache(file);
       try (ReadAhead ahead = ReadAhead.ofReleased(steps, () -> isMapped(file) ? 0 : all, all - 1)) {
         ahead.start();
-        Thread.sleep(1000);
+        ahead.awaitStep(0);
       }
       assertThat(isMapped(file)).as("after the reader has read all").isTrue();
       assertThat(Digests.of(context, tensors, control)).isEqualTo(expected);

@@ -275,6 +275,7 @@ public final class Comparison {
         if (started.isEmpty()) {
           progress.at(pair.name(), finishing.done, total);
         }
+        await(ahead, i);
         Future<Map<String, String>> pending = digester.start(pair.sources());
         TensorDiff diff = compare(pair, scratch);
         fresh.add(diff);
@@ -317,6 +318,15 @@ public final class Comparison {
     return geometry.isPresent()
         ? new ReadAhead(steps, reached::get)
         : ReadAhead.ofReleased(steps, reached::get, MemoryBudget.ofMachine().bytes());
+  }
+
+  private static void await(ReadAhead ahead, int step) {
+    try {
+      ahead.awaitStep(step);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new CancelledException();
+    }
   }
 
   private String key(Tensor tensor) {
